@@ -1,0 +1,23 @@
+package messages
+
+// Usage is the token count of one answer, in Anthropic's names. InputTokens
+// excludes what the cache served or stored.
+type Usage struct {
+	InputTokens              int64         `json:"input_tokens"`
+	CacheCreationInputTokens int64         `json:"cache_creation_input_tokens,omitempty"`
+	CacheReadInputTokens     int64         `json:"cache_read_input_tokens,omitempty"`
+	CacheCreation            CacheCreation `json:"cache_creation,omitzero"`
+	OutputTokens             int64         `json:"output_tokens"`
+}
+
+// CacheCreation splits CacheCreationInputTokens by time to live. Where it is
+// zero, all of them were written for five minutes.
+type CacheCreation struct {
+	Ephemeral5m int64 `json:"ephemeral_5m_input_tokens"`
+	Ephemeral1h int64 `json:"ephemeral_1h_input_tokens"`
+}
+
+// PromptTokens is everything the model read: fresh, cached and stored.
+func (u Usage) PromptTokens() int64 {
+	return u.InputTokens + u.CacheCreationInputTokens + u.CacheReadInputTokens
+}
