@@ -12,6 +12,7 @@ type Kind uint8
 
 const (
 	InvalidRequest    Kind = iota + 1 // the caller's input; AWS ValidationException
+	ModelRejected                     // the model's own validation; AWS prefixes its text
 	TooLarge                          // a body over the surface's limit
 	UnknownOperation                  // no such path on this surface
 	Conflict                          // control plane

@@ -1,0 +1,101 @@
+package messages
+
+import "net/http"
+
+// Face is how a Kind looks on a surface that speaks Anthropic Messages.
+type Face struct {
+	Type   string
+	Status int
+}
+
+// faces has one row a Kind; the reverse look-up reads the same rows, first match first.
+var faces = [kindEnd]Face{
+	InvalidRequest:    {"invalid_request_error", http.StatusBadRequest},
+	ModelRejected:     {"invalid_request_error", http.StatusBadRequest},
+	TooLarge:          {"request_too_large", http.StatusRequestEntityTooLarge},
+	UnknownOperation:  {"not_found_error", http.StatusNotFound},
+	Conflict:          {"invalid_request_error", http.StatusConflict},
+	QuotaExceeded:     {"invalid_request_error", http.StatusBadRequest},
+	MissingToken:      {"authentication_error", http.StatusUnauthorized},
+	IncompleteToken:   {"authentication_error", http.StatusUnauthorized},
+	InvalidSignature:  {"permission_error", http.StatusForbidden},
+	UnknownKey:        {"permission_error", http.StatusForbidden},
+	ExpiredToken:      {"permission_error", http.StatusForbidden},
+	InvalidAPIKey:     {"authentication_error", http.StatusUnauthorized},
+	AccessDenied:      {"permission_error", http.StatusForbidden},
+	NotFound:          {"not_found_error", http.StatusNotFound},
+	Throttled:         {"rate_limit_error", http.StatusTooManyRequests},
+	NotReady:          {"rate_limit_error", http.StatusTooManyRequests},
+	ModelTimeout:      {"timeout_error", http.StatusGatewayTimeout},
+	ModelFailed:       {"api_error", http.StatusInternalServerError},
+	ModelStreamFailed: {"api_error", http.StatusInternalServerError},
+	Internal:          {"api_error", http.StatusInternalServerError},
+	Unavailable:       {"overloaded_error", http.StatusServiceUnavailable},
+	Loop:              {"api_error", http.StatusLoopDetected},
+}
+
+// Face is the Anthropic error type and HTTP status of k.
+func (k Kind) Face() Face {
+	if k == 0 || k >= kindEnd {
+		return faces[Internal]
+	}
+	return faces[k]
+}
+
+// KindOf reads an answer of a server that speaks Anthropic Messages: the error
+// type wins over the status, an unknown type falls back to it.
+func KindOf(errorType string, status int) Kind {
+	switch errorType {
+	case "invalid_request_error":
+		return ModelRejected
+	case "billing_error":
+		return AccessDenied
+	case "overloaded_error":
+		return Unavailable
+	}
+	for _, k := range Kinds() {
+		if faces[k].Type == errorType && errorType != "api_error" && (status == 0 || faces[k].Status == status) {
+			return k
+		}
+	}
+	for _, k := range Kinds() {
+		if errorType != "api_error" && faces[k].Type == errorType {
+			return k
+		}
+	}
+	switch {
+	case status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout:
+		return ModelTimeout
+	case status == http.StatusTooManyRequests:
+		return Throttled
+	case status == http.StatusServiceUnavailable || status == 529:
+		return Unavailable
+	case status == http.StatusRequestEntityTooLarge:
+		return TooLarge
+	case status == http.StatusNotFound:
+		return NotFound
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return AccessDenied
+	case status >= 400 && status < 500:
+		return ModelRejected
+	case errorType == "api_error" && status == 0:
+		return ModelStreamFailed
+	default:
+		return ModelFailed
+	}
+}
+
+// AppendError renders {"type":"error",…}, the body of a failed Messages call and
+// the data of an SSE error event.
+func (e *Error) AppendError(dst []byte, requestID string) []byte {
+	dst = append(dst, `{"type":"error","error":{"type":`...)
+	dst = AppendString(dst, e.Kind.Face().Type)
+	dst = append(dst, `,"message":`...)
+	dst = AppendString(dst, e.Message)
+	dst = append(dst, '}')
+	if requestID != "" {
+		dst = append(dst, `,"request_id":`...)
+		dst = AppendString(dst, requestID)
+	}
+	return append(dst, '}')
+}

@@ -1,0 +1,133 @@
+package messages
+
+import "encoding/json"
+
+// Message is a whole answer.
+type Message struct {
+	ID           string  `json:"id"`
+	Type         string  `json:"type"`
+	Role         string  `json:"role"`
+	Model        string  `json:"model"`
+	Content      Content `json:"content"`
+	StopReason   *string `json:"stop_reason"`
+	StopSequence *string `json:"stop_sequence"`
+	Usage        Usage   `json:"usage"`
+	Rest         Rest    `json:"-"`
+}
+
+func (m *Message) UnmarshalJSON(raw []byte) (err error) {
+	type plain Message
+	m.Rest, err = decodeOpen(raw, (*plain)(m))
+	return err
+}
+
+func (m Message) MarshalJSON() ([]byte, error) {
+	type plain Message
+	return encodeOpen(plain(m), m.Rest)
+}
+
+// StopReasons is the closed set of an answer's stop_reason.
+func StopReasons() []string {
+	return []string{"end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal", "model_context_window_exceeded", "compaction"}
+}
+
+// Events of a stream, in the order of one answer.
+const (
+	EventMessageStart      = "message_start"
+	EventContentBlockStart = "content_block_start"
+	EventContentBlockDelta = "content_block_delta"
+	EventContentBlockStop  = "content_block_stop"
+	EventMessageDelta      = "message_delta"
+	EventMessageStop       = "message_stop"
+	EventPing              = "ping"
+	EventError             = "error"
+)
+
+// EventType reads the "type" of an event without decoding it when it stands
+// first, as the service writes it.
+func EventType(data []byte) string {
+	const lead = `{"type":"`
+	if len(data) > len(lead) && string(data[:len(lead)]) == lead {
+		for i := len(lead); i < len(data); i++ {
+			if data[i] == '"' {
+				return knownEvent(data[len(lead):i])
+			}
+			if data[i] == '\\' {
+				break
+			}
+		}
+	}
+	t, err := typeOf(data)
+	if err != nil {
+		return ""
+	}
+	return t
+}
+
+// knownEvent returns the constant, so that the common kinds do not allocate.
+func knownEvent(b []byte) string {
+	switch string(b) {
+	case EventMessageStart:
+		return EventMessageStart
+	case EventContentBlockStart:
+		return EventContentBlockStart
+	case EventContentBlockDelta:
+		return EventContentBlockDelta
+	case EventContentBlockStop:
+		return EventContentBlockStop
+	case EventMessageDelta:
+		return EventMessageDelta
+	case EventMessageStop:
+		return EventMessageStop
+	case EventPing:
+		return EventPing
+	default:
+		return string(b)
+	}
+}
+
+// UsageDelta is a usage object in which absent members mean "unchanged".
+type UsageDelta struct {
+	InputTokens              *int64         `json:"input_tokens"`
+	CacheCreationInputTokens *int64         `json:"cache_creation_input_tokens"`
+	CacheReadInputTokens     *int64         `json:"cache_read_input_tokens"`
+	CacheCreation            *CacheCreation `json:"cache_creation"`
+	OutputTokens             *int64         `json:"output_tokens"`
+}
+
+// Apply folds d into u: message_delta's usage is cumulative.
+func (d UsageDelta) Apply(u *Usage) {
+	set := func(dst *int64, src *int64) {
+		if src != nil {
+			*dst = *src
+		}
+	}
+	set(&u.InputTokens, d.InputTokens)
+	set(&u.CacheCreationInputTokens, d.CacheCreationInputTokens)
+	set(&u.CacheReadInputTokens, d.CacheReadInputTokens)
+	set(&u.OutputTokens, d.OutputTokens)
+	if d.CacheCreation != nil {
+		u.CacheCreation = *d.CacheCreation
+	}
+}
+
+// StartEvent and DeltaEvent are the parts of message_start and message_delta
+// that metering reads.
+type (
+	StartEvent struct {
+		Message struct {
+			Model      string     `json:"model"`
+			StopReason string     `json:"stop_reason"`
+			Usage      UsageDelta `json:"usage"`
+		} `json:"message"`
+	}
+	DeltaEvent struct {
+		Delta struct {
+			StopReason string `json:"stop_reason"`
+		} `json:"delta"`
+		Usage UsageDelta `json:"usage"`
+	}
+)
+
+// DecodeEvent decodes the members of an event that concern metering.
+func DecodeEvent(data []byte, v any) error { return json.Unmarshal(data, v) }
