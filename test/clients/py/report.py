@@ -1,0 +1,37 @@
+"""What every Python program here prints: one JSON object a line, read by the Go runner."""
+
+import json
+import sys
+
+
+def say(event, **fields):
+    print(json.dumps({"event": event, **fields}, default=str), flush=True)
+
+
+def main(operations):
+    """Runs the operation named by argv[1] with the prompt in argv[2]; an exception is reported, not hidden."""
+    name, prompt = sys.argv[1], sys.argv[2]
+    try:
+        say("done", **operations[name](prompt))
+    except Exception as e:
+        response = getattr(e, "response", None)
+        code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
+        say(
+            "error",
+            type=f"{type(e).__module__}.{type(e).__qualname__}",
+            status=getattr(e, "status_code", 0) or 0,
+            code=code,
+            message=str(e),
+            request_id=getattr(e, "request_id", None) or "",
+        )
+
+
+WEATHER = {
+    "name": "get_weather",
+    "description": "The weather in a city",
+    "input_schema": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+    },
+}
