@@ -1,0 +1,140 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/big"
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+// Nanodollars is an exact amount of money, 1e-9 of a US dollar.
+type Nanodollars int64
+
+// USD writes the amount in dollars, exactly, with at least two decimals.
+func (n Nanodollars) USD() string {
+	sign, u := "", uint64(n)
+	if n < 0 {
+		sign, u = "-", -u
+	}
+	frac := strings.TrimRight(fmt.Sprintf("%09d", u%1e9), "0")
+	for len(frac) < 2 {
+		frac += "0"
+	}
+	return sign + strconv.FormatUint(u/1e9, 10) + "." + frac
+}
+
+// Rates are nanodollars per million tokens, by class. A class that a model does
+// not offer has the rate 0.
+type Rates struct {
+	Input, CacheWrite5m, CacheWrite1h, CacheRead, Output Nanodollars
+}
+
+// Price is what one model costs on one kind of endpoint.
+type Price struct {
+	Rates
+	// A prompt of more than LongOver tokens (fresh, cached and stored together)
+	// puts the whole request on the Long rates. 0: there is no such tier.
+	LongOver int64
+	Long     Rates
+	// BatchPercent of each rate is what a batch line costs; 0: no batch.
+	BatchPercent int64
+}
+
+// Batch is the price of the same call as a line of a batch job.
+func (p Price) Batch() (Price, bool) {
+	if p.BatchPercent == 0 {
+		return Price{}, false
+	}
+	// Load has checked that the division is exact.
+	p.Rates, p.Long = p.Rates.percent(p.BatchPercent), p.Long.percent(p.BatchPercent)
+	p.BatchPercent = 0
+	return p, true
+}
+
+func (r Rates) percent(n int64) Rates {
+	f := func(v Nanodollars) Nanodollars { return v * Nanodollars(n) / 100 }
+	return Rates{f(r.Input), f(r.CacheWrite5m), f(r.CacheWrite1h), f(r.CacheRead), f(r.Output)}
+}
+
+func (r Rates) each() [5]Nanodollars {
+	return [5]Nanodollars{r.Input, r.CacheWrite5m, r.CacheWrite1h, r.CacheRead, r.Output}
+}
+
+// RatesFor says which rates a prompt of that many tokens is billed at.
+func (p Price) RatesFor(promptTokens int64) Rates {
+	if p.LongOver > 0 && promptTokens > p.LongOver {
+		return p.Long
+	}
+	return p.Rates
+}
+
+// Cost is the price of u: summed exactly, rounded half to even once. Counts
+// below zero are an upstream's fault and cost nothing; an amount past the range
+// of int64 is math.MaxInt64.
+func Cost(u messages.Usage, p Price) Nanodollars {
+	r := p.RatesFor(u.PromptTokens())
+	w5, w1 := u.CacheCreation.Ephemeral5m, u.CacheCreation.Ephemeral1h
+	if rest := u.CacheCreationInputTokens - w5 - w1; rest > 0 {
+		w5 += rest // not split by the upstream: five minutes is the default
+	}
+	var s sum
+	s.add(u.InputTokens, r.Input)
+	s.add(w5, r.CacheWrite5m)
+	s.add(w1, r.CacheWrite1h)
+	s.add(u.CacheReadInputTokens, r.CacheRead)
+	s.add(u.OutputTokens, r.Output)
+	return s.perMillion()
+}
+
+// sum is an exact 128-bit total of tokens x (nanodollars per million).
+type sum struct{ hi, lo uint64 }
+
+func (s *sum) add(tokens int64, rate Nanodollars) {
+	if tokens <= 0 || rate <= 0 {
+		return
+	}
+	hi, lo := bits.Mul64(uint64(tokens), uint64(rate))
+	var carry uint64
+	s.lo, carry = bits.Add64(s.lo, lo, 0)
+	s.hi, _ = bits.Add64(s.hi, hi, carry) // five products below 2^126 fit
+}
+
+func (s sum) perMillion() Nanodollars {
+	const m = 1_000_000
+	if s.hi >= m {
+		return math.MaxInt64
+	}
+	q, rem := bits.Div64(s.hi, s.lo, m)
+	if rem > m/2 || rem == m/2 && q&1 == 1 {
+		q++
+	}
+	if q > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	return Nanodollars(q)
+}
+
+// usd is a price per million tokens as the data file has it: decimal dollars.
+type usd Nanodollars
+
+func (u *usd) UnmarshalJSON(b []byte) error {
+	var n json.Number
+	if err := json.Unmarshal(b, &n); err != nil {
+		return err
+	}
+	r, ok := new(big.Rat).SetString(string(n))
+	if !ok {
+		return fmt.Errorf("price %s is no number", b)
+	}
+	r.Mul(r, big.NewRat(1e9, 1))
+	if !r.IsInt() || r.Sign() <= 0 || !r.Num().IsInt64() {
+		return fmt.Errorf("price %s is not a positive whole number of nanodollars", b)
+	}
+	*u = usd(r.Num().Int64())
+	return nil
+}

@@ -1,0 +1,149 @@
+package catalog
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+// entry is one spelling of one id, with its answers kept as they are first
+// asked for: what the data allows bounds their number, not what callers send.
+type entry struct {
+	model  *Model
+	prefix string
+	aws    bool // AWS itself knows this spelling
+	once   sync.Once
+	kept   []atomic.Pointer[Resolution] // by mode, then Region number
+}
+
+func (c *Catalog) indexRefs() error {
+	for _, m := range c.models {
+		for _, id := range append([]string{m.ID}, m.Aliases...) {
+			if err := c.addRef(id, &entry{model: m, aws: id == m.ID}); err != nil {
+				return err
+			}
+			if !strings.HasPrefix(id, "anthropic.") {
+				continue
+			}
+			for _, p := range m.Profiles {
+				if err := c.addRef(join(p.Prefix, id), &entry{model: m, prefix: p.Prefix, aws: id == m.ID && !p.PageOnly}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) addRef(ref string, e *entry) error {
+	if other, ok := c.refs[ref]; ok {
+		return fmt.Errorf("%s names both %s and %s", ref, other.model.ID, e.model.ID)
+	}
+	c.refs[ref] = e
+	return nil
+}
+
+func (c *Catalog) resolveEntry(e *entry, ref, region string, p Policy) (*Resolution, error) {
+	i, ok := c.regions.index[region]
+	if !ok || p.Idle {
+		return c.compute(e, ref, region, p)
+	}
+	e.once.Do(func() { e.kept = make([]atomic.Pointer[Resolution], 3*len(c.regions.names)) })
+	switch {
+	case p.PageOnly:
+		i += 2 * len(c.regions.names)
+	case p.Strict:
+		i += len(c.regions.names)
+	}
+	now := c.at(p)
+	if r := e.kept[i].Load(); r != nil && !now.Before(r.from) && now.Before(r.until) {
+		return r, nil
+	}
+	r, err := c.compute(e, ref, region, p)
+	if err != nil {
+		return nil, err
+	}
+	e.kept[i].Store(r)
+	return r, nil
+}
+
+// arn is arn:partition:bedrock:region:account:kind/name.
+type arn struct{ partition, region, account, kind, name string }
+
+func parseARN(s string) (arn, bool) {
+	p := strings.SplitN(s, ":", 6)
+	if len(p) != 6 || p[0] != "arn" || p[2] != "bedrock" {
+		return arn{}, false
+	}
+	kind, name, ok := strings.Cut(p[5], "/")
+	return arn{p[1], p[3], p[4], kind, name}, ok && name != ""
+}
+
+// own nesting: a profile is made from a profile or a model, never from another
+// application profile.
+const maxOwnDepth = 1
+
+func (c *Catalog) resolveARN(ref, region string, p Policy, depth int) (*Resolution, error) {
+	invalid := messages.Errorf(messages.InvalidRequest, invalidIdentifier)
+	a, ok := parseARN(ref)
+	if !ok {
+		return nil, invalid
+	}
+	if a.region != region {
+		return nil, invalid.WithHint("the ARN is of Region %q, the call of %s", a.region, region)
+	}
+	if part, ok := c.Partition(region); !ok || part != a.partition {
+		return nil, invalid.WithHint("partition %q does not hold Region %s", a.partition, region)
+	}
+	switch a.kind {
+	case "foundation-model", "inference-profile":
+		e, ok := c.refs[a.name]
+		if !ok || (e.prefix == "") != (a.kind == "foundation-model") || (a.account == "") != (a.kind == "foundation-model") || !strings.Contains(a.name, "anthropic.") {
+			return nil, invalid
+		}
+		inner, err := c.resolveEntry(e, a.name, region, p)
+		if err != nil {
+			return nil, err
+		}
+		r := *inner
+		r.Ref, r.Account = ref, a.account
+		return &r, nil
+	case "application-inference-profile", "provisioned-model":
+		return c.resolveOwn(ref, a, region, p, depth)
+	default:
+		return nil, invalid.WithHint("%s ARNs do not name a Claude model", a.kind)
+	}
+}
+
+// resolveOwn answers for an account's own resource: it lives in one Region, so
+// there is one candidate, called by its ARN, inside the Wall of what it was made
+// from.
+func (c *Catalog) resolveOwn(ref string, a arn, region string, p Policy, depth int) (*Resolution, error) {
+	missing := messages.Errorf(messages.NotFound, "Could not resolve the foundation model from the provided model identifier.")
+	if p.Own == nil || depth >= maxOwnDepth {
+		return nil, missing
+	}
+	from, ok := p.Own(ref)
+	if !ok {
+		return nil, missing
+	}
+	var inner *Resolution
+	var err error
+	if e, found := c.refs[from]; found {
+		inner, err = c.resolveEntry(e, from, region, p)
+	} else {
+		inner, err = c.resolveARN(from, region, p, depth+1)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r := *inner
+	r.Ref, r.Account = ref, a.account
+	r.Candidates = []Candidate{inner.Candidates[0]}
+	r.Candidates[0].ID = ref
+	r.Candidates[0].Reason = "made from " + from
+	return &r, nil
+}
