@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -77,7 +78,9 @@ func TestTampering(t *testing.T) {
 		{"query value", func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "true", "false", 1) }, ErrSignature},
 		{"query added", func(r *http.Request) { r.RequestURI += "&x" }, ErrSignature},
 		{"query with a broken escape", func(r *http.Request) { r.RequestURI += "&x=%zz" }, ErrSignature},
-		{"query order", func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "beta=true&a=1", "a=1&beta=true", 1) }, nil},
+		{"query order", func(r *http.Request) {
+			r.RequestURI = strings.Replace(r.RequestURI, "beta=true&a=1", "a=1&beta=true", 1)
+		}, nil},
 		{"host", func(r *http.Request) { r.Host = "127.0.0.1:4141" }, ErrSignature},
 		{"signed header changed", set("X-Amzn-Bedrock-Request-Metadata", `{"team":"b"}`), ErrSignature},
 		{"signed header repeated", func(r *http.Request) { r.Header.Add("Accept", "*/*") }, ErrSignature},
@@ -378,6 +381,8 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	}
 }
 
+var headerName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+
 func FuzzSignVerify(f *testing.F) {
 	f.Add("POST", "/model/a%3A0/invoke", "beta=true", "X-A", " a  b ", []byte("{}"), byte(0))
 	f.Add("GET", "/", "b=2&a=1&a", "My-Header", "", []byte(nil), byte(7))
@@ -389,15 +394,8 @@ func FuzzSignVerify(f *testing.F) {
 		}
 		r.Header.Add(name, value)
 		r.Header.Add(name, value+"2")
-		for k := range r.Header {
-			if unsigned(k) || strings.ContainsAny(k, ";,= \t\n:") || k == "" || strings.HasPrefix(k, "X-Amz-") || strings.ToLower(k) == k || k == "Date" {
-				t.Skip()
-			}
-			for i := range len(k) {
-				if k[i] >= 0x80 {
-					t.Skip() // net/http refuses such names
-				}
-			}
+		if !headerName.MatchString(name) || unsigned(name) || r.Header["Date"] != nil || strings.HasPrefix(http.CanonicalHeaderKey(name), "X-Amz-") {
+			t.Skip() // net/http would not send it, or Sign and Parse give it a meaning
 		}
 		err := new(Signer).Sign(r, hexSum(body), testCreds, "us-east-1", "bedrock", testTime)
 		if err != nil {
