@@ -2,6 +2,7 @@ package jsonspan
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -24,7 +25,7 @@ func NewKeys(names ...string) *Keys {
 		fold, _ := foldSum([]byte(name))
 		k.byFold = append(k.byFold, knownKey{fold, []byte(name)})
 	}
-	slices.SortFunc(k.byFold, func(a, b knownKey) int { return int(int64(a.fold) - int64(b.fold)) })
+	slices.SortFunc(k.byFold, func(a, b knownKey) int { return cmp.Compare(a.fold, b.fold) })
 	for i := range k.byFold {
 		for j := i + 1; j < len(k.byFold) && k.byFold[j].fold == k.byFold[i].fold; j++ {
 			if bytes.EqualFold(k.byFold[i].name, k.byFold[j].name) {
