@@ -70,6 +70,7 @@ type fileData struct {
 	Schema   string `json:"schema"`
 	AsOf     day    `json:"as_of"`
 	Sources  map[string]fileSource
+	Cards    fileSource          `json:"cards"` // {card} in the URL
 	Regions  []filePartition     `json:"partitions"`
 	Sets     map[string][]string `json:"sets"`
 	Routes   map[string]fileRoute
@@ -101,7 +102,6 @@ type fileModel struct {
 	Page               *filePage         `json:"page"`
 	Lifecycle          fileLifecycle     `json:"lifecycle"`
 	Gated              bool              `json:"gated"`
-	Unverified         bool              `json:"unverified"`
 	Context            int64             `json:"context"`
 	ContextBeta        fileRaised        `json:"context_beta"`
 	MaxOutput          int64             `json:"max_output"`
@@ -113,6 +113,7 @@ type fileModel struct {
 	APIs               []string          `json:"apis"`
 	APIVersions        []string          `json:"api_versions"`
 	InRegion           []string          `json:"in_region"`
+	MantleRegions      []string          `json:"mantle_regions"`
 	Profiles           map[string]string `json:"profiles"`
 	Confidence         map[string]string `json:"confidence"`
 	Prices             []filePrice       `json:"prices"`
@@ -120,6 +121,7 @@ type fileModel struct {
 	NoBatch            bool              `json:"no_batch"`
 	RetentionMin       string            `json:"retention_min"`
 	MarketplaceProduct string            `json:"marketplace_product"`
+	Card               string            `json:"card"`
 	Sources            []string          `json:"sources"`
 }
 
@@ -184,10 +186,10 @@ func load(data []byte) (*Catalog, error) {
 		return nil, errors.New("as_of is missing")
 	}
 	c := &Catalog{asOf: f.AsOf.Time, prefixes: prefixOrder, refs: map[string]*entry{}}
-	if err := c.loadRegions(f); err != nil {
+	if err := c.loadRegions(&f); err != nil {
 		return nil, err
 	}
-	routes, err := c.loadRoutes(f)
+	routes, err := c.loadRoutes(&f)
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +204,7 @@ func load(data []byte) (*Catalog, error) {
 	}
 	slices.SortFunc(c.sources, func(a, b Source) int { return strings.Compare(a.Key, b.Key) })
 	for i := range f.Models {
-		m, err := c.loadModel(&f.Models[i], routes, f.Sources)
+		m, err := c.loadModel(&f.Models[i], routes, &f)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Models[i].ID, err)
 		}
@@ -217,7 +219,7 @@ func load(data []byte) (*Catalog, error) {
 	return c, c.indexRefs()
 }
 
-func (c *Catalog) loadRegions(f fileData) (err error) {
+func (c *Catalog) loadRegions(f *fileData) (err error) {
 	t := &regionTable{index: map[string]int{}}
 	for _, p := range f.Regions {
 		for _, r := range p.Regions {
@@ -233,36 +235,38 @@ func (c *Catalog) loadRegions(f fileData) (err error) {
 		return fmt.Errorf("%d Regions do not fit a Wall", len(t.names))
 	}
 	c.regions = t
-	if c.mantle, err = t.wall(f.Mantle...); err != nil {
+	if c.mantle, err = f.expand(t, f.Mantle); err != nil {
 		return fmt.Errorf("mantle_regions: %w", err)
 	}
-	if c.appProfile, err = t.wall(f.App...); err != nil {
+	if c.appProfile, err = f.expand(t, f.App); err != nil {
 		return fmt.Errorf("application_profile_regions: %w", err)
 	}
 	return nil
 }
 
-func (c *Catalog) loadRoutes(f fileData) (map[string]*route, error) {
-	expand := func(names []string) (Wall, error) {
-		var flat []string
-		for _, n := range names {
-			if set, ok := f.Sets[n]; ok {
-				flat = append(flat, set...)
-			} else if i := slices.IndexFunc(f.Regions, func(p filePartition) bool { return p.Name == n }); i >= 0 {
-				flat = append(flat, f.Regions[i].Regions...)
-			} else {
-				flat = append(flat, n)
-			}
+// expand reads a list of Regions, sets and partitions.
+func (f *fileData) expand(t *regionTable, names []string) (Wall, error) {
+	var flat []string
+	for _, n := range names {
+		if set, ok := f.Sets[n]; ok {
+			flat = append(flat, set...)
+		} else if i := slices.IndexFunc(f.Regions, func(p filePartition) bool { return p.Name == n }); i >= 0 {
+			flat = append(flat, f.Regions[i].Regions...)
+		} else {
+			flat = append(flat, n)
 		}
-		return c.regions.wall(flat...)
 	}
+	return t.wall(flat...)
+}
+
+func (c *Catalog) loadRoutes(f *fileData) (map[string]*route, error) {
 	out := map[string]*route{}
 	for name, fr := range f.Routes {
-		from, err := expand(fr.From)
+		from, err := f.expand(c.regions, fr.From)
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", name, err)
 		}
-		to, err := expand(fr.To)
+		to, err := f.expand(c.regions, fr.To)
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", name, err)
 		}
@@ -270,7 +274,7 @@ func (c *Catalog) loadRoutes(f fileData) (map[string]*route, error) {
 			return nil, fmt.Errorf("route %s: needs from, and either to or anywhere", name)
 		}
 		to.anywhere = fr.Anywhere
-		joining, err := expand(fr.Joining)
+		joining, err := f.expand(c.regions, fr.Joining)
 		if err != nil {
 			return nil, fmt.Errorf("route %s: %w", name, err)
 		}

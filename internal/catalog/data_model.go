@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-func (c *Catalog) loadModel(f *fileModel, routes map[string]*route, sources map[string]fileSource) (*Model, error) {
+func (c *Catalog) loadModel(f *fileModel, routes map[string]*route, file *fileData) (*Model, error) {
 	m := &Model{
 		ID: f.ID, Name: f.Name, FirstPartyID: f.FirstPartyID, MantleID: f.MantleID,
 		Lifecycle: Lifecycle{
 			Start: f.Lifecycle.Start.Time, Legacy: f.Lifecycle.Legacy.Time, Extended: f.Lifecycle.Extended.Time,
 			End: f.Lifecycle.End.Time, EndNotBefore: f.Lifecycle.EndNotBefore.Time,
 		},
-		Gated: f.Gated, Unverified: f.Unverified,
+		Gated:   f.Gated,
 		Context: f.Context, ContextBeta: Raised{f.ContextBeta.Beta, f.ContextBeta.Tokens, f.ContextBeta.Withdrawn.Time},
 		MaxOutput: f.MaxOutput, MaxOutputBeta: Raised{f.MaxOutputBeta.Beta, f.MaxOutputBeta.Tokens, f.MaxOutputBeta.Withdrawn.Time},
 		CacheMinTokens: f.CacheMinTokens, CacheTTLs: f.CacheTTLs, Burndown: f.Burndown,
@@ -50,8 +50,18 @@ func (c *Catalog) loadModel(f *fileModel, routes map[string]*route, sources map[
 	if m.inRegion, err = c.regions.wall(m.InRegion...); err != nil {
 		return nil, err
 	}
+	if m.mantle, err = c.regions.wall(f.MantleRegions...); err != nil {
+		return nil, err
+	}
+	if !m.mantle.Within(c.mantle) || m.Serves(Mantle) != (m.mantle.Len() > 0) {
+		return nil, errors.New("mantle_regions have the endpoint and belong to a model that mantle serves")
+	}
+	if f.Card != "" {
+		s := file.Cards
+		m.Sources = append(m.Sources, Source{"card", s.Title, strings.ReplaceAll(s.URL, "{card}", f.Card), s.Date})
+	}
 	for _, k := range f.Sources {
-		s, ok := sources[k]
+		s, ok := file.Sources[k]
 		if !ok {
 			return nil, fmt.Errorf("unknown source %q", k)
 		}

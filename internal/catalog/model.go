@@ -47,9 +47,8 @@ type Model struct {
 	Aliases      []string // every other spelling of the bare id
 	Page         *Page    // nil: not in the page's table
 
-	Lifecycle  Lifecycle
-	Gated      bool // by invitation alone
-	Unverified bool // no public card: not every figure is confirmed
+	Lifecycle Lifecycle
+	Gated     bool // by invitation alone
 
 	Context        int64 // tokens, without any beta
 	ContextBeta    Raised
@@ -72,9 +71,9 @@ type Model struct {
 	Sources            []Source   // where all this is from
 	PriceRows          []PriceRow // by date, newest last; global rates
 
-	borders  []time.Time // when an answer about this model changes
-	inRegion Wall
-	cat      *Catalog
+	borders          []time.Time // when an answer about this model changes
+	inRegion, mantle Wall
+	cat              *Catalog
 }
 
 // Page is the model's row in the page's table.
@@ -185,6 +184,9 @@ func (m *Model) Profile(prefix string) (Profile, bool) {
 	}
 	return Profile{}, false
 }
+
+// MantleRegions lists the Regions whose bedrock-mantle endpoint has the model.
+func (m *Model) MantleRegions() []string { return m.mantle.Regions() }
 
 // Serves reports whether AWS offers the model through that API.
 func (m *Model) Serves(a API) bool { return slices.Contains(m.APIs, a) }

@@ -51,12 +51,18 @@ func (c *Catalog) resolveEntry(e *entry, ref, region string, p Policy) (*Resolut
 	if !ok || p.Idle {
 		return c.compute(e, ref, region, p)
 	}
-	e.once.Do(func() { e.kept = make([]atomic.Pointer[Resolution], 3*len(c.regions.names)) })
+	n := len(c.regions.names)
+	e.once.Do(func() { e.kept = make([]atomic.Pointer[Resolution], 5*n) })
 	switch {
-	case p.PageOnly:
-		i += 2 * len(c.regions.names)
+	case p.PageOnly: // whatever the surface
+		i += 4 * n
+	case p.Strict && p.Mantle:
+		i += 3 * n
+	case p.Mantle:
+		i += 2 * n
 	case p.Strict:
-		i += len(c.regions.names)
+		i += n
+	default:
 	}
 	now := c.at(p)
 	if r := e.kept[i].Load(); r != nil && !now.Before(r.from) && now.Before(r.until) {
@@ -87,22 +93,21 @@ func parseARN(s string) (arn, bool) {
 const maxOwnDepth = 1
 
 func (c *Catalog) resolveARN(ref, region string, p Policy, depth int) (*Resolution, error) {
-	invalid := messages.Errorf(messages.InvalidRequest, invalidIdentifier)
 	a, ok := parseARN(ref)
-	if !ok {
-		return nil, invalid
+	if !ok || p.Mantle && p.strict() { // mantle takes plain ids alone
+		return nil, c.unknownRef(ref, p)
 	}
 	if a.region != region {
-		return nil, invalid.WithHint("the ARN is of Region %q, the call of %s", a.region, region)
+		return nil, invalid("the ARN is of Region %q, the call of %s", a.region, region)
 	}
 	if part, ok := c.Partition(region); !ok || part != a.partition {
-		return nil, invalid.WithHint("partition %q does not hold Region %s", a.partition, region)
+		return nil, invalid("partition %q does not hold Region %s", a.partition, region)
 	}
 	switch a.kind {
 	case "foundation-model", "inference-profile":
 		e, ok := c.refs[a.name]
 		if !ok || (e.prefix == "") != (a.kind == "foundation-model") || (a.account == "") != (a.kind == "foundation-model") || !strings.Contains(a.name, "anthropic.") {
-			return nil, invalid
+			return nil, invalid("no Claude model or profile is named %q", a.name)
 		}
 		inner, err := c.resolveEntry(e, a.name, region, p)
 		if err != nil {
@@ -114,7 +119,7 @@ func (c *Catalog) resolveARN(ref, region string, p Policy, depth int) (*Resoluti
 	case "application-inference-profile", "provisioned-model":
 		return c.resolveOwn(ref, a, region, p, depth)
 	default:
-		return nil, invalid.WithHint("%s ARNs do not name a Claude model", a.kind)
+		return nil, invalid("%s ARNs do not name a Claude model", a.kind)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 type Policy struct {
 	Strict   bool      // AWS as it is today, alone
 	PageOnly bool      // the page's table, alone; wins over Strict
+	Mantle   bool      // the call came in on the bedrock-mantle surface
 	Now      time.Time // lifecycle and prices; zero: the day of the data
 
 	// Idle: the account has not used the model for 15 days, so that AWS refuses
@@ -65,6 +66,7 @@ type Resolution struct {
 // Candidate is one way to make the call.
 type Candidate struct {
 	ID       string // the id to call
+	Mantle   bool   // at bedrock-mantle, not bedrock-runtime
 	Region   string // the Region to call it in
 	Endpoint Endpoint
 	Wall     Wall // no Region outside it may see the call
@@ -76,8 +78,6 @@ type Candidate struct {
 // RuledOut is a way that was looked at and not taken.
 type RuledOut struct{ ID, Region, Reason string }
 
-const invalidIdentifier = "The provided model identifier is invalid."
-
 // Resolve finds the ways to answer a call for ref that came in for region. The
 // error is a *messages.Error in AWS's own words.
 func (c *Catalog) Resolve(ref, region string, p Policy) (*Resolution, error) {
@@ -87,7 +87,7 @@ func (c *Catalog) Resolve(ref, region string, p Policy) (*Resolution, error) {
 	if strings.HasPrefix(ref, "arn:") {
 		return c.resolveARN(ref, region, p, 0)
 	}
-	return nil, c.unknownRef(ref)
+	return nil, c.unknownRef(ref, p)
 }
 
 // Lookup finds the model that ref names, whatever the Region and the rules.
@@ -110,32 +110,45 @@ func (c *Catalog) at(p Policy) time.Time {
 	return p.Now
 }
 
+// strict: AWS's own rules, and nothing of the page's.
+func (p Policy) strict() bool { return p.Strict && !p.PageOnly }
+
 func (c *Catalog) compute(e *entry, ref, region string, p Policy) (*Resolution, error) {
+	m := e.model
 	if _, ok := c.regions.index[region]; !ok {
-		return nil, messages.Errorf(messages.InvalidRequest, invalidIdentifier).WithHint("Region %q is not one where Amazon Bedrock offers Claude", region)
+		return nil, invalid("Region %q is not one where Amazon Bedrock offers Claude", region)
 	}
-	if p.Strict && !p.PageOnly && !e.aws {
-		return nil, messages.Errorf(messages.InvalidRequest, invalidIdentifier).WithHint("strict: AWS spells it %s", join(e.prefix, e.model.ID))
+	onMantle := p.Mantle && !p.PageOnly && e.prefix == "" && m.mantle.Contains(region)
+	spelled := e.aws && !p.Mantle || onMantle && ref == m.MantleID // as AWS spells it, there
+	if p.strict() && !spelled {
+		if p.Mantle {
+			return nil, messages.Errorf(messages.NotFound, "The model '%s' does not exist", ref)
+		}
+		return nil, invalid("strict: AWS spells it %s", join(e.prefix, m.ID))
 	}
 	now := c.at(p)
-	r := &Resolution{Ref: ref, Model: e.model, Source: "aws", Confidence: "high"}
+	r := &Resolution{Ref: ref, Model: m, Source: "aws", Confidence: "high"}
 	if err := r.lifecycle(e, now, p); err != nil {
 		return nil, err
 	}
 	var err error
-	if e.prefix == "" {
-		err = c.bare(r, region, now, p)
-	} else {
+	switch {
+	case onMantle:
+		r.stay(m.MantleID, c.only(region), now, "served by bedrock-mantle in the caller's Region")
+		r.Candidates[0].Mantle = true
+	case e.prefix != "":
 		err = c.prefixed(r, e.prefix, region, now, p)
+	default:
+		err = c.bare(r, region, now, p)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if !e.aws || r.Model.Lifecycle.Stage(now) == Retired {
+	if !spelled || m.Lifecycle.Stage(now) == Retired {
 		r.Source = "page"
 	}
 	r.until = farFuture
-	for _, b := range e.model.borders {
+	for _, b := range m.borders {
 		if now.Before(b) {
 			r.until = b
 			break
@@ -147,19 +160,21 @@ func (c *Catalog) compute(e *entry, ref, region string, p Policy) (*Resolution, 
 
 var farFuture = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
+func invalid(hint string, args ...any) error {
+	return messages.Errorf(messages.InvalidRequest, "The provided model identifier is invalid.").WithHint(hint, args...)
+}
+
 // lifecycle refuses what is gone, and warns of what goes.
 func (r *Resolution) lifecycle(e *entry, now time.Time, p Policy) error {
 	m, l := e.model, e.model.Lifecycle
-	onPage := m.Page != nil && (e.prefix == "" || m.Page.Has(e.prefix))
 	switch l.Stage(now) {
-	case Active:
 	case Legacy:
-		if p.Strict && p.Idle && !p.PageOnly {
+		if p.strict() && p.Idle {
 			return messages.Errorf(messages.NotFound, "Access denied. This Model is marked by provider as Legacy and you have not been actively using the model in the last 15 days. Please upgrade to an active model on Amazon Bedrock")
 		}
 		r.Warning = fmt.Sprintf("%s is legacy on Amazon Bedrock and ends on %s", m.Name, l.End.Format(time.DateOnly))
 	case Retired:
-		if p.Strict && !p.PageOnly || !onPage {
+		if p.strict() || m.Page == nil || e.prefix != "" && !m.Page.Has(e.prefix) {
 			return messages.Errorf(messages.NotFound, "This model version has reached the end of its life. Please refer to the AWS documentation for more details.")
 		}
 		on := "on "
@@ -167,6 +182,7 @@ func (r *Resolution) lifecycle(e *entry, now time.Time, p Policy) error {
 			on = "by "
 		}
 		r.Warning = fmt.Sprintf("%s reached its end of life on Amazon Bedrock %s%s; AWS would refuse this call", m.Name, on, l.End.Format(time.DateOnly))
+	default: // Active
 	}
 	return nil
 }
@@ -186,50 +202,61 @@ func (p Policy) allowed(m *Model, f Profile) bool {
 func (c *Catalog) prefixed(r *Resolution, prefix, region string, now time.Time, p Policy) error {
 	f, ok := r.Model.Profile(prefix)
 	if !ok || !p.allowed(r.Model, f) {
-		return messages.Errorf(messages.InvalidRequest, invalidIdentifier).WithHint("%s has no %s. profile", r.Model.Name, prefix)
+		return invalid("%s has no %s. profile", r.Model.Name, prefix)
 	}
 	if _, ok := f.Destinations(region); !ok {
-		return messages.Errorf(messages.InvalidRequest, invalidIdentifier).WithHint("%s. can be called from %s, not from %s", prefix, f.route.sources, region)
+		return invalid("%s. can be called from %s, not from %s", prefix, f.route.sources, region)
 	}
 	c.take(r, f, region, now)
 	return nil
+}
+
+// stay is the one candidate that leaves its Region to nobody.
+func (r *Resolution) stay(id string, own Wall, now time.Time, reason string) {
+	r.Candidates = []Candidate{{
+		ID: id, Region: own.Regions()[0], Endpoint: InRegion, Wall: own, Reach: own,
+		Price: r.Model.PriceAt(now, InRegion), Reason: reason,
+	}}
+}
+
+// only is the Wall of a single Region.
+func (c *Catalog) only(region string) Wall {
+	return Wall{bits: 1 << c.regions.index[region], table: c.regions}
 }
 
 // take makes the profile's candidates: the caller's Region, then every other
 // source Region whose destinations all lie inside the caller's Wall.
 func (c *Catalog) take(r *Resolution, f Profile, region string, now time.Time) {
 	wall, _ := f.Destinations(region)
-	e := Geo
-	if wall.Anywhere() {
-		e = Global
+	first := Candidate{
+		ID: join(f.Prefix, r.Model.ID), Region: region, Endpoint: Geo, Wall: wall, Reach: wall,
+		Reason: "the caller's Region",
 	}
+	next := "another source Region, with all its destinations inside the wall"
+	if wall.Anywhere() {
+		first.Endpoint, next = Global, "another source Region; a global profile has no wall"
+	}
+	first.Price = r.Model.PriceAt(now, first.Endpoint)
 	if f.PageOnly {
 		r.Source = "page"
 	}
 	r.Profile, r.Confidence = f.Prefix, f.Confidence
-	id, price := join(f.Prefix, r.Model.ID), r.Model.PriceAt(now, e)
-	r.Candidates = make([]Candidate, 0, f.route.sources.Len())
-	r.Candidates = append(r.Candidates, Candidate{id, region, e, wall, wall, price, "the caller's Region"})
+	r.Candidates = append(make([]Candidate, 0, f.route.sources.Len()), first)
 	for i, other := range c.regions.names {
 		if other == region || f.route.sources.bits&(1<<i) == 0 {
 			continue
 		}
 		to := f.route.wallOf[i]
 		if !to.Within(wall) {
-			r.RuledOut = append(r.RuledOut, RuledOut{id, other, "from there the profile also reaches " + outside(to, wall)})
+			extra := to
+			extra.bits &^= wall.bits
+			r.RuledOut = append(r.RuledOut, RuledOut{first.ID, other, "from there the profile also reaches " + extra.String()})
 			continue
 		}
-		reason := "another source Region, with all its destinations inside the wall"
-		if e == Global {
-			reason = "another source Region; a global profile has no wall"
-		}
-		r.Candidates = append(r.Candidates, Candidate{id, other, e, wall, to, price, reason})
+		k := first
+		k.Region, k.Reach, k.Reason = other, to, next
+		r.Candidates = append(r.Candidates, k)
 	}
-}
-
-func outside(to, wall Wall) string {
-	to.bits &^= wall.bits
-	return to.String()
 }
 
 // bare is the page's rule for an id without prefix: in the caller's Region
@@ -238,25 +265,20 @@ func outside(to, wall Wall) string {
 func (c *Catalog) bare(r *Resolution, region string, now time.Time, p Policy) error {
 	m := r.Model
 	if m.inRegion.Contains(region) {
-		own := Wall{bits: 1 << c.regions.index[region], table: c.regions}
-		r.Candidates = []Candidate{{m.ID, region, InRegion, own, own, m.PriceAt(now, InRegion), "offered on demand in the caller's Region"}}
+		r.stay(m.ID, c.only(region), now, "offered on demand in the caller's Region")
 		for _, f := range m.Profiles {
 			r.RuledOut = append(r.RuledOut, RuledOut{join(f.Prefix, m.ID), region, "an id without prefix stays in its Region where it can"})
 		}
 		return nil
 	}
 	refused := messages.Errorf(messages.InvalidRequest, "Invocation of model ID %s with on-demand throughput isn’t supported. Retry your request with the ID or ARN of an inference profile that contains this model.", r.Ref)
-	if p.Strict && !p.PageOnly {
+	if p.strict() {
 		return refused
 	}
-	var best Profile
-	var width int
+	best, width := Profile{}, 0
 	for _, f := range m.Profiles {
 		to, ok := f.Destinations(region)
-		if !ok || to.Anywhere() || !p.allowed(m, f) {
-			continue
-		}
-		if width == 0 || to.Len() < width {
+		if ok && !to.Anywhere() && p.allowed(m, f) && (width == 0 || to.Len() < width) {
 			best, width = f, to.Len()
 		}
 	}
@@ -267,7 +289,7 @@ func (c *Catalog) bare(r *Resolution, region string, now time.Time, p Policy) er
 	c.take(r, best, region, now)
 	for _, f := range m.Profiles {
 		to, ok := f.Destinations(region)
-		why := "wider than " + best.Prefix + "."
+		var why string
 		switch {
 		case f.Prefix == best.Prefix:
 			continue
@@ -275,6 +297,10 @@ func (c *Catalog) bare(r *Resolution, region string, now time.Time, p Policy) er
 			why = region + " is none of its source Regions"
 		case to.Anywhere():
 			why = "an id without prefix never goes global"
+		case !p.allowed(m, f):
+			why = "not in the page's table"
+		default:
+			why = "wider than " + best.Prefix + "."
 		}
 		r.RuledOut = append(r.RuledOut, RuledOut{join(f.Prefix, m.ID), region, why})
 	}
@@ -289,12 +315,14 @@ func join(prefix, id string) string {
 	return prefix + "." + id
 }
 
-func (c *Catalog) unknownRef(ref string) error {
-	e := messages.Errorf(messages.InvalidRequest, invalidIdentifier)
+func (c *Catalog) unknownRef(ref string, p Policy) error {
+	if p.Mantle && p.strict() {
+		return messages.Errorf(messages.NotFound, "The model '%s' does not exist", ref)
+	}
 	if prefix, rest, ok := strings.Cut(ref, "."); ok && slices.Contains(c.prefixes, prefix) {
 		if inner, ok := c.refs[rest]; ok {
-			return e.WithHint("%s has no %s. profile", inner.model.Name, prefix)
+			return invalid("%s has no %s. profile", inner.model.Name, prefix)
 		}
 	}
-	return e
+	return invalid("no Claude model on Amazon Bedrock has this id")
 }
