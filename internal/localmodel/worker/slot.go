@@ -1,0 +1,164 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/localmodel/chat"
+	"github.com/outcrop-dev/outcrop/internal/localmodel/llama"
+)
+
+// chunk is how many tokens of a prompt go into one call. Kept prefixes are whole
+// chunks from the start, so a token's state comes from a call of the same shape
+// whether it was kept or not: with temperature 0 the cache cannot change an answer.
+const chunk = 64
+
+// smallest is the first context size of a slot; it doubles as prompts need it,
+// since memory is claimed whole when a context is made.
+const smallest = 1024
+
+// slot is one sequence with a context of its own. Slots share the weights and
+// nothing else, so each runs on its caller's thread: one thread that waits for
+// no other beats two behind llama.cpp's spinning barriers on a busy machine.
+type slot struct {
+	model   *llama.Model
+	window  int // most tokens a context may hold
+	threads int
+
+	ctx  *llama.Context
+	kept []llama.Token // whole chunks at the start of ctx
+
+	since atomic.Int64 // unix ms at which the running C call began; 0: none
+}
+
+// prefix is how much of prompt need not be read again. At least one token is, for
+// the logits.
+func (s *slot) prefix(prompt []llama.Token) int {
+	n := 0
+	for n < len(s.kept) && n < len(prompt)-1 && s.kept[n] == prompt[n] {
+		n++
+	}
+	return n - n%chunk
+}
+
+// outcome is how an answer ended.
+type outcome struct {
+	stop   string // the stop sequence, as Answer found it
+	full   bool   // max_tokens or the end of the window
+	output int    // tokens sampled, the end token not among them
+	reused int
+}
+
+// run answers prompt and hands each stretch of text to emit as it comes. It
+// returns within one node of the graph when ctx ends.
+func (s *slot) run(ctx context.Context, prompt []llama.Token, r *chat.Request, stops []string, seed uint32, emit func(string) error) (o outcome, err error) {
+	if err := s.fit(len(prompt) + r.MaxTokens); err != nil {
+		return o, err
+	}
+	left := make(chan struct{})
+	release := context.AfterFunc(ctx, func() { s.ctx.Abort(); close(left) })
+	defer func() {
+		if !release() {
+			<-left // the abort must not hit the next request
+		}
+		s.ctx.Rearm()
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+	}()
+	if o.reused, err = s.read(prompt); err != nil {
+		return o, err
+	}
+	return o, s.write(ctx, len(prompt), r, stops, seed, emit, &o)
+}
+
+// fit makes the context large enough for n tokens, as far as the window allows.
+func (s *slot) fit(n int) error {
+	if s.ctx != nil && (s.ctx.Size() >= n || s.ctx.Size() >= s.window) {
+		return nil
+	}
+	size := max(smallest, 1<<bits.Len(uint(n-1)))
+	s.close()
+	c, err := s.model.NewContext(min(size, s.window), chunk, s.threads)
+	if err != nil {
+		return err
+	}
+	s.ctx = c
+	return nil
+}
+
+func (s *slot) close() {
+	if s.ctx != nil {
+		s.ctx.Close()
+	}
+	s.ctx, s.kept = nil, nil
+}
+
+// read feeds the prompt, from the end of the kept prefix on.
+func (s *slot) read(prompt []llama.Token) (reused int, err error) {
+	reused = s.prefix(prompt)
+	if !s.ctx.Truncate(reused) {
+		reused = 0
+	}
+	s.kept = append(s.kept[:0:0], prompt[:reused]...)
+	for at := reused; at < len(prompt); {
+		end := min(at+chunk, len(prompt))
+		if err := s.decode(prompt[at:end]); err != nil {
+			return reused, err
+		}
+		if end-at == chunk {
+			s.kept = append(s.kept, prompt[at:end]...)
+		}
+		at = end
+	}
+	return reused, nil
+}
+
+func (s *slot) write(ctx context.Context, at int, r *chat.Request, stops []string, seed uint32, emit func(string) error, o *outcome) error {
+	sampler := s.model.NewSampler(llama.Sampling{Temperature: r.Temperature, TopP: r.TopP, TopK: r.TopK, Seed: seed})
+	defer sampler.Close()
+	answer := chat.NewAnswer(stops)
+	var piece []byte
+	for ctx.Err() == nil {
+		token := sampler.Sample(s.ctx)
+		if s.model.IsEnd(token) {
+			return emit(answer.End())
+		}
+		o.output++
+		piece = s.model.AppendPiece(piece[:0], token)
+		text, stop := answer.Push(piece)
+		if err := emit(text); err != nil {
+			return err
+		}
+		if o.stop = stop; stop != "" {
+			return nil
+		}
+		if o.output >= r.MaxTokens || at >= s.window {
+			o.full = true
+			return emit(answer.End())
+		}
+		if err := s.decode([]llama.Token{token}); err != nil {
+			return err
+		}
+		at++
+	}
+	return ctx.Err()
+}
+
+func (s *slot) decode(tokens []llama.Token) error {
+	s.since.Store(time.Now().UnixMilli())
+	defer s.since.Store(0)
+	return s.ctx.Decode(tokens)
+}
+
+// stuck tells whether a C call has run longer than any call should.
+func (s *slot) stuck(limit time.Duration) error {
+	since := s.since.Load()
+	if d := time.Since(time.UnixMilli(since)); since != 0 && d > limit {
+		return fmt.Errorf("a call into the engine has run for %s", d.Round(time.Second))
+	}
+	return nil
+}
