@@ -64,5 +64,5 @@ main({
     "tools": tools,
     "mantle": plain(AnthropicBedrockMantle, MANTLE_MODEL),
     "mantle-stream": stream(AnthropicBedrockMantle, MANTLE_MODEL),
-    "count-tokens": count,
+    "mantle-count-tokens": count,
 })

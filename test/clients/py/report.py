@@ -14,8 +14,13 @@ def main(operations):
     try:
         say("done", **operations[name](prompt))
     except Exception as e:
-        response = getattr(e, "response", None)
-        code = response.get("Error", {}).get("Code", "") if isinstance(response, dict) else ""
+        body = getattr(e, "body", None)  # anthropic
+        response = getattr(e, "response", None)  # botocore
+        code = ""
+        if isinstance(body, dict):
+            code = body.get("error", {}).get("type", "")
+        elif isinstance(response, dict):
+            code = response.get("Error", {}).get("Code", "")
         say(
             "error",
             type=f"{type(e).__module__}.{type(e).__qualname__}",

@@ -1,0 +1,79 @@
+package clients
+
+// clients are the rows, tier by tier.
+var clients = []client{
+	{
+		name: "anthropic-python-1", pkg: "anthropic", env: "anthropic-1", program: "anthropic_bedrock.py",
+		operations: pythonOperations, own: pythonOwn,
+		refused:   failure{Type: "anthropic.PermissionDeniedError", Status: 403},
+		throttled: failure{Type: "anthropic.APIStatusError", Status: 200},
+		cut:       failure{Type: "anthropic.APIStatusError", Status: 200},
+	},
+	{
+		name: "anthropic-python-2", pkg: "anthropic", env: "anthropic-2", program: "anthropic_bedrock.py",
+		operations: pythonOperations, own: pythonOwn,
+		refused:   failure{Type: "anthropic.PermissionDeniedError", Status: 403},
+		throttled: failure{Type: "anthropic.APIStatusError", Status: 200},
+		cut:       failure{Type: "anthropic.APIStatusError", Status: 200},
+	},
+	{
+		name: "boto3", pkg: "boto3", env: "boto3", program: "boto3_bedrock.py",
+		operations: awsOperations,
+		refused:    failure{Type: "botocore.exceptions.ClientError", Code: "InvalidSignatureException"},
+		throttled:  failure{Type: "botocore.exceptions.EventStreamError", Code: "throttlingException"},
+		cut:        failure{Type: "botocore.exceptions.EventStreamError", Code: "modelStreamErrorException"},
+	},
+	{name: "aws-cli", pkg: "awscli", env: "awscli", own: cliOwn},
+	{
+		name: "bedrock-sdk-typescript", pkg: "@anthropic-ai/bedrock-sdk", env: "js", program: "anthropic_bedrock.mjs",
+		operations: []string{
+			"plain", "streamed", "throttled", "cut", "tools", "counted", "refused", "polluted",
+			"mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
+		},
+		refused:   failure{Type: "PermissionDeniedError", Status: 403},
+		throttled: failure{Type: "APIError"},
+		cut:       failure{Type: "APIError"},
+	},
+	{
+		name: "anthropic-go-1", pkg: "github.com/anthropics/anthropic-sdk-go", program: "gov1",
+		operations: goOperations, own: goOwn,
+		refused:   failure{Type: "*anthropic.Error", Status: 403},
+		throttled: failure{Type: "*anthropic.Error", Status: 200},
+		cut:       failure{Type: "*anthropic.Error", Status: 200},
+	},
+	{
+		name: "anthropic-go-2", pkg: "github.com/anthropics/anthropic-sdk-go/v2", program: "gov2",
+		operations: goOperations, own: goOwn,
+		refused:   failure{Type: "*anthropic.Error", Status: 403},
+		throttled: failure{Type: "*anthropic.Error", Status: 200},
+		cut:       failure{Type: "*anthropic.Error", Status: 200},
+	},
+	{
+		name: "aws-sdk-go-2", pkg: "github.com/aws/aws-sdk-go-v2/service/bedrockruntime", program: "awsgo",
+		operations: awsOperations,
+		refused:    failure{Type: "smithy.APIError", Code: "InvalidSignatureException", Status: 403},
+		throttled:  failure{Type: "*types.ThrottlingException", Code: "ThrottlingException"},
+		cut:        failure{Type: "smithy.APIError", Code: "ModelStreamErrorException"},
+	},
+	{name: "claude-code", pkg: "@anthropic-ai/claude-code", env: "claude-code", own: claudeOwn},
+	{
+		name: "aws-sdk-js-3", pkg: "@aws-sdk/client-bedrock-runtime", env: "js", program: "aws_bedrock.mjs",
+		operations: awsOperations,
+		refused:    failure{Type: "InvalidSignatureException", Status: 403},
+		throttled:  failure{Type: "ThrottlingException"},
+		cut:        failure{Type: "ModelStreamErrorException"},
+	},
+}
+
+var (
+	pythonOperations = []string{
+		"plain", "streamed", "throttled", "cut", "tools", "refused", "polluted", "mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
+	}
+	goOperations = []string{
+		"plain", "streamed", "throttled", "cut", "tools", "counted", "refused", "polluted",
+		"mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
+	}
+	awsOperations = []string{
+		"plain", "streamed", "throttled", "cut", "tools", "listed", "counted", "identity", "refused", "polluted",
+	}
+)
