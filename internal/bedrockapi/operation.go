@@ -50,16 +50,15 @@ var (
 	ListInferenceProfiles = op(SurfaceControl, "ListInferenceProfiles", "GET", "/inference-profiles")
 	GetInferenceProfile   = op(SurfaceControl, "GetInferenceProfile", "GET", "/inference-profiles/{inferenceProfileIdentifier}")
 
-	CreateMessage        = op(SurfaceMessages, "CreateMessage", "POST", "/anthropic/v1/messages")
-	CreateMessageBare    = op(SurfaceMessages, "CreateMessage", "POST", "/v1/messages")
-	CountMessage         = op(SurfaceMessages, "CountMessageTokens", "POST", "/anthropic/v1/messages/count_tokens")
-	CountMessageBare     = op(SurfaceMessages, "CountMessageTokens", "POST", "/v1/messages/count_tokens")
-	ListAnthropicModels  = op(SurfaceMessages, "ListModels", "GET", "/anthropic/v1/models")
-	ListModels           = op(SurfaceMessages, "ListModels", "GET", "/v1/models")
-	GetAnthropicModel    = op(SurfaceMessages, "GetModel", "GET", "/anthropic/v1/models/{model_id}")
-	GetModel             = op(SurfaceMessages, "GetModel", "GET", "/v1/models/{model_id}")
-	GetCallerIdentity    = op(SurfaceSTS, "GetCallerIdentity", "POST", "/")
-	GetCallerIdentityGet = op(SurfaceSTS, "GetCallerIdentity", "GET", "/")
+	CreateMessage       = op(SurfaceMessages, "CreateMessage", "POST", "/anthropic/v1/messages")
+	CreateMessageBare   = op(SurfaceMessages, "CreateMessage", "POST", "/v1/messages")
+	CountMessage        = op(SurfaceMessages, "CountMessageTokens", "POST", "/anthropic/v1/messages/count_tokens")
+	CountMessageBare    = op(SurfaceMessages, "CountMessageTokens", "POST", "/v1/messages/count_tokens")
+	ListAnthropicModels = op(SurfaceMessages, "ListModels", "GET", "/anthropic/v1/models")
+	ListModels          = op(SurfaceMessages, "ListModels", "GET", "/v1/models")
+	GetAnthropicModel   = op(SurfaceMessages, "GetModel", "GET", "/anthropic/v1/models/{model_id}")
+	GetModel            = op(SurfaceMessages, "GetModel", "GET", "/v1/models/{model_id}")
+	GetCallerIdentity   = op(SurfaceSTS, "GetCallerIdentity", "POST", "/")
 )
 
 // Operations lists every row.
@@ -68,7 +67,7 @@ func Operations() []*Operation {
 		InvokeModel, InvokeModelStream, Converse, ConverseStream, CountTokens,
 		ListFoundationModels, GetFoundationModel, ListInferenceProfiles, GetInferenceProfile,
 		CreateMessage, CreateMessageBare, CountMessage, CountMessageBare, ListModels, ListAnthropicModels, GetModel, GetAnthropicModel,
-		GetCallerIdentity, GetCallerIdentityGet,
+		GetCallerIdentity,
 	}
 }
 

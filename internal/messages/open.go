@@ -3,11 +3,12 @@ package messages
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 )
 
 // Rest holds the members of an object that this version does not know, so that
@@ -86,13 +87,7 @@ func Marshal(v any) ([]byte, error) {
 }
 
 // AppendString appends s as a JSON string.
-func AppendString(dst []byte, s string) []byte {
-	b, err := Marshal(s)
-	if err != nil { // a string always marshals
-		panic(fmt.Sprintf("messages: %v", err))
-	}
-	return append(dst, b...)
-}
+func AppendString(dst []byte, s string) []byte { return jsonspan.AppendString(dst, s) }
 
 func typeOf(raw []byte) (string, error) {
 	var t struct {

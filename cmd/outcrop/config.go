@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+)
+
+// settings are the members of outcrop.yaml: the flags of serve, with "_" for
+// "-". A flag wins over the environment, which wins over the file.
+type settings map[string]any
+
+func readSettings(r io.Reader) (settings, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, 1<<20))
+	if err != nil {
+		return nil, err
+	}
+	s := settings{}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return s, nil
+	}
+	if err := yaml.Unmarshal(raw, &s); err != nil {
+		return nil, fmt.Errorf("%s", strings.TrimSpace(yaml.FormatError(err, false, true)))
+	}
+	return s, nil
+}
+
+// check holds s to the flags of the command.
+func (s settings) check(flags []*kong.Flag) error {
+	var known []string
+	for _, f := range flags {
+		if f.Name != "help" && f.Name != "config" {
+			known = append(known, strings.ReplaceAll(f.Name, "-", "_"))
+		}
+	}
+	for name := range s {
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("unknown key %q%s", name, didYouMean(name, known))
+		}
+	}
+	return nil
+}
+
+// resolver gives kong the file's value of a flag that neither the command line
+// nor the environment sets.
+func (s settings) resolver() kong.Resolver {
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, name := range flag.Envs {
+			if _, ok := os.LookupEnv(name); ok {
+				return nil, nil
+			}
+		}
+		v, ok := s[strings.ReplaceAll(flag.Name, "-", "_")]
+		if !ok {
+			return nil, nil
+		}
+		if list, ok := v.([]any); ok {
+			parts := make([]string, len(list))
+			for i, p := range list {
+				parts[i] = fmt.Sprint(p)
+			}
+			return strings.Join(parts, ","), nil
+		}
+		return fmt.Sprint(v), nil
+	})
+}
+
+func didYouMean(name string, known []string) string {
+	best, at := "", 3
+	for _, k := range known {
+		if d := distance(name, k); d < at {
+			best, at = k, d
+		}
+	}
+	if best == "" {
+		slices.Sort(known)
+		return "; the keys are " + strings.Join(known, ", ")
+	}
+	return fmt.Sprintf("; did you mean %q?", best)
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		prev := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			prev, row[j] = row[j], min(row[j]+1, row[j-1]+1, prev+cost)
+		}
+	}
+	return row[len(b)]
+}
+
+// configPath is the file that serve reads when none is named: it may be absent.
+func configPath() string {
+	if p := os.Getenv("OUTCROP_CONFIG"); p != "" {
+		return p
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "outcrop", "outcrop.yaml")
+}
+
+// loadSettings reads path; without one, the default file if it is there.
+func loadSettings(path string) (settings, string, error) {
+	named := path != ""
+	if !named {
+		path = configPath()
+		named = os.Getenv("OUTCROP_CONFIG") != ""
+	}
+	f, err := os.Open(path)
+	if os.IsNotExist(err) && !named {
+		return settings{}, "", nil
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("config: %w", err)
+	}
+	defer f.Close()
+	s, err := readSettings(f)
+	if err != nil {
+		return nil, "", fmt.Errorf("config %s: %w", path, err)
+	}
+	return s, path, nil
+}
+
+type configCmd struct {
+	Check configCheckCmd `cmd:"" help:"Check a configuration file and print what it sets."`
+}
+
+type configCheckCmd struct {
+	File string `arg:"" optional:"" type:"path" help:"File to check; the one that serve would read without it."`
+}
+
+func (c configCheckCmd) Run(con console, k *kong.Context) error {
+	s, path, err := loadSettings(c.File)
+	if err != nil {
+		return err
+	}
+	if path == "" {
+		fmt.Fprintf(con.Err, "no configuration file (%s); the defaults hold\n", configPath())
+		return nil
+	}
+	var flags []*kong.Flag
+	for _, n := range k.Model.Node.Children {
+		if n.Name == "serve" {
+			flags = n.Flags
+		}
+	}
+	if err := s.check(flags); err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
+	}
+	if _, err := parseServe(s); err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
+	}
+	names := make([]string, 0, len(s))
+	for name := range s {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		fmt.Fprintf(con.Out, "%s: %v\n", name, s[name])
+	}
+	fmt.Fprintf(con.Err, "%s is good\n", path)
+	return nil
+}

@@ -1,0 +1,116 @@
+// Command outcrop serves Claude on Amazon Bedrock: a front door that speaks
+// Bedrock itself, and the tools around it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/outcrop-dev/outcrop/internal/localmodel"
+)
+
+// version is set by the release build.
+var version = "dev"
+
+// cli is the command line. Each flag has an environment twin, OUTCROP_ and its
+// name; serve and run read a file as well.
+type cli struct {
+	Run   runCmd   `cmd:"" group:"server" help:"Start a server, say hello through it, show how to point clients at it, and serve."`
+	Serve serveCmd `cmd:"" group:"server" help:"Serve Bedrock on a local address."`
+	Exec  execCmd  `cmd:"" group:"server" help:"Run a command with its clients pointed at the server; starts one if none runs."`
+	Env   envCmd   `cmd:"" group:"server" help:"Print the environment that points clients at the server."`
+	Tour  tourCmd  `cmd:"" group:"server" help:"Show each promise of the page, executed."`
+
+	Models   modelsCmd   `cmd:"" group:"catalog" help:"List the Claude models on Bedrock."`
+	Features featuresCmd `cmd:"" group:"catalog" help:"List what works on which model and API."`
+	Explain  explainCmd  `cmd:"" group:"catalog" help:"Say where a model id would go, and why."`
+
+	Whoami whoamiCmd `cmd:"" group:"access" help:"Ask STS who the credentials belong to."`
+	Key    keyCmd    `cmd:"" group:"access" help:"Create, list and revoke access keys and API keys."`
+
+	Config  configCmd  `cmd:"" group:"tools" help:"Check the configuration file."`
+	Frames  framesCmd  `cmd:"" group:"tools" help:"Turn an event stream into text, or text into an event stream."`
+	Fetch   fetchCmd   `cmd:"" group:"tools" help:"Get the local engine and its model."`
+	Version versionCmd `cmd:"" group:"tools" help:"Print the version."`
+}
+
+// console is where a command reads and writes: data on Out, talk on Err.
+type console struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// exitCode ends a command with a status and no further message.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == localmodel.ChildCommand {
+		os.Exit(localmodel.RunChild(os.Args[2:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], console{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// run is main as a value, for tests.
+func run(ctx context.Context, args []string, con console) (code int) {
+	var c cli
+	defer func() {
+		if p := recover(); p != nil {
+			exit, ok := p.(exitCode)
+			if !ok {
+				panic(p)
+			}
+			code = int(exit)
+		}
+	}()
+	parser, err := kong.New(&c,
+		kong.Name("outcrop"),
+		kong.Description("Claude on Amazon Bedrock, on your own machine: one binary that speaks Bedrock to any official client.\n\nStart with: outcrop run"),
+		kong.UsageOnError(),
+		kong.Writers(con.Out, con.Err),
+		kong.Exit(func(code int) { panic(exitCode(code)) }), // kong expects Exit not to return
+		kong.DefaultEnvars("OUTCROP"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "server", Title: "Serve and point clients:"},
+			{Key: "catalog", Title: "Models:"},
+			{Key: "access", Title: "Who may come in:"},
+			{Key: "tools", Title: "Tools:"},
+		}),
+		kong.Vars{"data": defaultData(), "listen": defaultListen, "region": defaultRegion},
+	)
+	if err != nil {
+		fmt.Fprintln(con.Err, "outcrop:", err)
+		return 1
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := parser.Parse(args)
+	if err != nil {
+		parser.FatalIfErrorf(err)
+	}
+	k.BindTo(ctx, (*context.Context)(nil))
+	switch err := k.Run(con); {
+	case err == nil:
+		return 0
+	default:
+		var exit exitCode
+		if errors.As(err, &exit) {
+			return int(exit)
+		}
+		fmt.Fprintln(con.Err, "outcrop:", err)
+		return 1
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+type serveCmd struct{ serveOptions }
+
+func (c *serveCmd) Run(ctx context.Context, con console) error {
+	s, err := startServer(&c.serveOptions, con)
+	if err != nil {
+		return err
+	}
+	s.banner(con.Err, &c.serveOptions)
+	return s.wait(ctx)
+}
+
+// banner says who answers, who pays, and how to come in.
+func (s *server) banner(w io.Writer, o *serveOptions) {
+	fmt.Fprintf(w, "outcrop %s serves Amazon Bedrock on %s\n", version, s.URL)
+	fmt.Fprintf(w, "  answers   %s: not Claude, and nothing is billed\n", s.Upstream.Name())
+	if s.Note != "" {
+		fmt.Fprintf(w, "  note      %s\n", s.Note)
+	}
+	if o.Strict {
+		fmt.Fprintf(w, "  strict    as AWS is today\n")
+	}
+	if o.InsecureSkipAuth {
+		fmt.Fprintf(w, "  WARNING   everyone who reaches this address may call: --insecure-skip-auth\n")
+	}
+	fmt.Fprintf(w, "  data      %s (account %s)\n", o.Data, s.Data.Account())
+	if found := foreignCredentials(); len(found) > 0 {
+		fmt.Fprintf(w, "  not used  %s: real AWS is called only with --upstream bedrock\n", strings.Join(found, ", "))
+	}
+	fmt.Fprintf(w, "  clients   eval \"$(outcrop env%s)\"\n", o.dataFlag())
+}
+
+func (o *serveOptions) dataFlag() string {
+	if o.Data == defaultData() {
+		return ""
+	}
+	return " --data " + o.Data
+}
+
+// foreignCredentials names the credentials that lie about and are not used,
+// never their values.
+func foreignCredentials() []string {
+	var found []string
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "AWS_WEB_IDENTITY_TOKEN_FILE", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"} {
+		if os.Getenv(name) != "" {
+			found = append(found, name)
+		}
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		if _, err := os.Stat(filepath.Join(home, ".aws", "credentials")); err == nil {
+			found = append(found, "~/.aws/credentials")
+		}
+	}
+	return found
+}

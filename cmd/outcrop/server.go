@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/datadir"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/httpapi"
+	"github.com/outcrop-dev/outcrop/internal/identity"
+)
+
+// bodyBudget is the memory that request bodies may hold together.
+const bodyBudget = 512 << 20
+
+// ringSize is how many records stay in memory.
+const ringSize = 1000
+
+// server is a running front door.
+type server struct {
+	URL      string
+	Upstream gateway.Upstream
+	Note     string // why the upstream is not the one asked for
+	Records  *activity.Ring
+	Catalog  *catalog.Catalog
+	Data     *datadir.Dir
+
+	http     *http.Server
+	served   chan error
+	stateful string // server.json, removed at the end
+	closers  []func() error
+}
+
+// startServer listens first, so that a taken port is the first thing to be said.
+func startServer(o *serveOptions, con console) (_ *server, err error) {
+	s := &server{served: make(chan error, 1), Records: activity.NewRing(ringSize)}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	ln, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w\n  another outcrop may be running there; --listen 127.0.0.1:0 takes a free port", o.Listen, err)
+	}
+	s.closers = append(s.closers, ln.Close)
+	addr := ln.Addr().(*net.TCPAddr).AddrPort()
+	if o.InsecureSkipAuth && !addr.Addr().Unmap().IsLoopback() {
+		return nil, fmt.Errorf("--insecure-skip-auth lets everyone in, so it serves a loopback address only, not %s", addr.Addr())
+	}
+	if s.Data, err = datadir.Open(o.Data); err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, s.Data.Close)
+	if s.Catalog, err = catalog.Load(); err != nil {
+		return nil, err
+	}
+	logger := newLogger(o.Log, con)
+	hop := rand.Text()
+	if err := s.openUpstream(o, addr, hop, logger, con); err != nil {
+		return nil, err
+	}
+	logs := activity.Logs{s.Records}
+	if o.Log != "off" {
+		logs = append(logs, activity.AccessLog{Log: logger})
+	}
+	policy := catalog.Policy{Strict: o.Strict}
+	handler := &httpapi.Server{
+		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Log: logs, Now: time.Now},
+		Auth:    &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Account: s.Data.Account()},
+		Account: s.Data.Account(), Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
+		Log: logger, Now: time.Now, Health: s.health,
+	}
+	s.http = httpapi.NewHTTPServer(handler, logger)
+	scheme := "http"
+	if o.Tls {
+		cfg, err := tlsConfig(s.Data, con)
+		if err != nil {
+			return nil, err
+		}
+		ln = httpapi.SniffTLS(ln, cfg)
+		scheme = "https"
+	}
+	s.URL = fmt.Sprintf("%s://%s", scheme, reachable(addr))
+	s.stateful = filepath.Join(o.Data, stateFile)
+	if err := writeState(s.stateful, state{URL: s.URL, PID: os.Getpid(), Region: o.Region, Upstream: s.Upstream.Name()}); err != nil {
+		return nil, err
+	}
+	go func() { s.served <- s.http.Serve(ln) }()
+	return s, nil
+}
+
+func (s *server) health() []httpapi.HealthRow {
+	if s.Note == "" {
+		return nil
+	}
+	return []httpapi.HealthRow{{Name: "note", Value: s.Note}}
+}
+
+// wait serves until ctx ends, then lets calls finish.
+func (s *server) wait(ctx context.Context) error {
+	select {
+	case err := <-s.served:
+		s.close()
+		return err
+	case <-ctx.Done():
+	}
+	return s.shutdown()
+}
+
+// drain is how long a stop waits for calls that are under way.
+const drain = 10 * time.Second
+
+func (s *server) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = s.http.Close()
+	}
+	s.close()
+	return err
+}
+
+func (s *server) close() {
+	if s.stateful != "" {
+		os.Remove(s.stateful)
+	}
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		s.closers[i]()
+	}
+	s.closers = nil
+}
+
+// reachable is the address as a client on this machine writes it.
+func reachable(a netip.AddrPort) string {
+	ip := a.Addr().Unmap()
+	if ip.IsUnspecified() {
+		ip = netip.MustParseAddr("127.0.0.1")
+	}
+	return netip.AddrPortFrom(ip, a.Port()).String()
+}
+
+func newLogger(format string, con console) *slog.Logger {
+	switch format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(con.Err, nil))
+	case "off":
+		return slog.New(slog.NewTextHandler(con.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	default:
+		return slog.New(slog.NewTextHandler(con.Err, nil))
+	}
+}
+
+// state is what a running server leaves in its data folder for the other
+// commands; it holds no secret.
+type state struct {
+	URL      string `json:"url"`
+	PID      int    `json:"pid"`
+	Region   string `json:"region"`
+	Upstream string `json:"upstream"`
+}
+
+const stateFile = "server.json"
+
+func writeState(path string, st state) error {
+	raw, err := json.Marshal(st)
+	if err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// running reads the state of the server on a data folder and asks its healthz;
+// ok is false where none answers.
+func running(ctx context.Context, dir string) (st state, ok bool) {
+	raw, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil || json.Unmarshal(raw, &st) != nil {
+		return st, false
+	}
+	u, err := url.Parse(st.URL)
+	if err != nil {
+		return st, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+u.Host+"/healthz", nil)
+	if err != nil {
+		return st, false
+	}
+	client := &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return st, false
+	}
+	resp.Body.Close()
+	return st, resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json")
+}

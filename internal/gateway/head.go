@@ -1,0 +1,163 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+// Head is all of a request that policy may know.
+type Head struct {
+	Operation *bedrockapi.Operation
+	Ref       string
+	Region    string
+	Stream    bool
+	MaxTokens int64
+	Version   string // of the body, else of the header
+	Betas     []string
+	Features  []string // keys of features.json that the request uses
+	Estimate  int64    // input tokens, by length
+	Length    int
+	Options   Options
+}
+
+// count says that the operation counts and does not generate.
+func (h *Head) count() bool { return isCount(h.Operation) }
+
+func isCount(op *bedrockapi.Operation) bool {
+	return op == bedrockapi.CountTokens || op == bedrockapi.CountMessage || op == bedrockapi.CountMessageBare
+}
+
+// onMessages says that the body is the Messages API's own: it names the model.
+func onMessages(op *bedrockapi.Operation) bool { return op.Surface == bedrockapi.SurfaceMessages }
+
+// peek reads the Head and refuses what the surface's schema refuses.
+func peek(call *Call, body *Body) (*Head, error) {
+	h := &Head{
+		Operation: call.Operation,
+		Ref:       call.Ref,
+		Stream:    call.Operation.Stream,
+		Version:   call.Version,
+		Length:    len(body.data),
+		Options:   call.Options,
+		// Four bytes a token: English text; good enough to reserve with.
+		Estimate: int64(len(body.data)) / 4,
+	}
+	say := schemaOf(call.Operation)
+	var err error
+
+	if raw, ok := body.Get("model"); ok {
+		if !onMessages(call.Operation) {
+			return nil, say.extra("model")
+		}
+		if h.Ref, err = stringOf(raw); err != nil || h.Ref == "" {
+			return nil, say.wrong("model", "a non-empty string")
+		}
+	} else if onMessages(call.Operation) {
+		return nil, say.missing("model")
+	}
+
+	if raw, ok := body.Get("stream"); ok {
+		if !onMessages(call.Operation) {
+			return nil, say.extra("stream")
+		}
+		v, ok := jsonspan.Bool(raw)
+		if !ok {
+			return nil, say.wrong("stream", "a boolean")
+		}
+		h.Stream = v && !h.count()
+	}
+
+	if raw, ok := body.Get("anthropic_version"); ok {
+		if h.Version, err = stringOf(raw); err != nil {
+			return nil, say.wrong("anthropic_version", "a string")
+		}
+	} else if !onMessages(call.Operation) {
+		return nil, say.missing("anthropic_version")
+	}
+
+	if raw, ok := body.Get("max_tokens"); ok {
+		n, ok := jsonspan.Int(raw)
+		if !ok || n < 1 {
+			return nil, say.wrong("max_tokens", "an integer of at least 1")
+		}
+		h.MaxTokens = n
+	} else if !isCount(call.Operation) || call.Operation == bedrockapi.CountTokens {
+		// AWS's CountTokens wants a whole InvokeModel body.
+		return nil, say.missing("max_tokens")
+	}
+
+	raw, ok := body.Get("messages")
+	if !ok {
+		return nil, say.missing("messages")
+	}
+	if len(raw) == 0 || raw[0] != '[' {
+		return nil, say.wrong("messages", "an array")
+	}
+	if len(bytes.Trim(raw[1:len(raw)-1], " \t\r\n")) == 0 {
+		return nil, messages.Errorf(messages.ModelRejected, "messages: at least one message is required")
+	}
+
+	if h.Betas, err = betasOf(call, body, say); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// betasOf merges the header's list and the body's: official clients write one,
+// the other, or both (the Python client both, Claude Code two different ones).
+func betasOf(call *Call, body *Body, say schema) ([]string, error) {
+	betas := slices.Clone(call.Betas)
+	raw, ok := body.Get("anthropic_beta")
+	if !ok {
+		return betas, nil
+	}
+	var list []string
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, say.wrong("anthropic_beta", "an array of strings")
+	}
+	for _, b := range list {
+		for one := range strings.SplitSeq(b, ",") {
+			if one = strings.TrimSpace(one); one != "" && !slices.Contains(betas, one) {
+				betas = append(betas, one)
+			}
+		}
+	}
+	return betas, nil
+}
+
+// schema words a refusal as the surface's own validator does.
+type schema struct{ aws bool }
+
+func schemaOf(op *bedrockapi.Operation) schema { return schema{aws: !onMessages(op)} }
+
+func (s schema) missing(key string) error {
+	if s.aws {
+		return messages.Errorf(messages.InvalidRequest, "Malformed input request: #: required key [%s] not found, please reformat your input and try again.", key)
+	}
+	return messages.Errorf(messages.InvalidRequest, "%s: Field required", key)
+}
+
+func (s schema) extra(key string) error {
+	if s.aws {
+		return messages.Errorf(messages.InvalidRequest, "Malformed input request: #: extraneous key [%s] is not permitted, please reformat your input and try again.", key)
+	}
+	return messages.Errorf(messages.InvalidRequest, "%s: Extra inputs are not permitted", key)
+}
+
+func (s schema) wrong(key, want string) error {
+	if s.aws {
+		return messages.Errorf(messages.InvalidRequest, "Malformed input request: #/%s: expected %s, please reformat your input and try again.", key, want)
+	}
+	return messages.Errorf(messages.InvalidRequest, "%s: Input should be %s", key, want)
+}
+
+func stringOf(raw []byte) (string, error) {
+	b, err := jsonspan.String(nil, raw)
+	return string(b), err
+}

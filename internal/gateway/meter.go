@@ -1,0 +1,85 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+// Meter watches the frames of one answer. It decodes message_start,
+// message_delta and whole messages, nothing else.
+type Meter struct {
+	Usage      messages.Usage
+	StopReason string
+	Count      int64 // of an EventCount answer
+	Frames     int
+	Bytes      int64
+	Start      time.Time
+	First      time.Time
+	now        func() time.Time
+	done       bool
+}
+
+// Done says that the terminal event was seen.
+func (m *Meter) Done() bool { return m.done }
+
+// Elapsed is the time since the call came in.
+func (m *Meter) Elapsed() time.Duration { return m.now().Sub(m.Start) }
+
+// FirstFrame is the time to the first frame.
+func (m *Meter) FirstFrame() time.Duration {
+	if m.First.IsZero() {
+		return 0
+	}
+	return m.First.Sub(m.Start)
+}
+
+func (m *Meter) see(f Frame) error {
+	if m.Frames == 0 {
+		m.First = m.now()
+	}
+	m.Frames++
+	m.Bytes += int64(len(f.Data))
+	switch f.Event {
+	case messages.EventMessageStart:
+		var e messages.StartEvent
+		if err := messages.DecodeEvent(f.Data, &e); err != nil {
+			return badFrame(err)
+		}
+		e.Message.Usage.Apply(&m.Usage)
+	case messages.EventMessageDelta:
+		var e messages.DeltaEvent
+		if err := messages.DecodeEvent(f.Data, &e); err != nil {
+			return badFrame(err)
+		}
+		e.Usage.Apply(&m.Usage)
+		if e.Delta.StopReason != "" {
+			m.StopReason = e.Delta.StopReason
+		}
+	case messages.EventMessageStop:
+		m.done = true
+	case EventMessage:
+		var e struct {
+			StopReason string              `json:"stop_reason"`
+			Usage      messages.UsageDelta `json:"usage"`
+		}
+		if err := messages.DecodeEvent(f.Data, &e); err != nil {
+			return badFrame(err)
+		}
+		e.Usage.Apply(&m.Usage)
+		m.StopReason, m.done = e.StopReason, true
+	case EventCount:
+		var e struct {
+			InputTokens int64 `json:"input_tokens"`
+		}
+		if err := messages.DecodeEvent(f.Data, &e); err != nil {
+			return badFrame(err)
+		}
+		m.Count, m.done = e.InputTokens, true
+	}
+	return nil
+}
+
+func badFrame(err error) error {
+	return messages.Errorf(messages.ModelStreamFailed, "The model sent an event that cannot be read.").WithCause(err)
+}

@@ -1,0 +1,193 @@
+// Package httpapi is the front door: Bedrock's runtime, Anthropic Messages, the
+// control plane and STS on one listener at the root path. It turns requests into
+// gateway.Calls and answers into bytes; it decides nothing about a call.
+package httpapi
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/identity"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+// Server is an http.Handler. Its fields are set once, before the first request.
+type Server struct {
+	Gateway *gateway.Gateway
+	Auth    *identity.Authenticator
+	Account string // whose models and profiles the control plane lists
+	Version string
+	Hop     string             // this server's own id; a request that carries it has come round
+	Bodies  *Budget            // memory for request bodies
+	MaxBody int64              // lowers the surfaces' own limits; 0: theirs
+	Health  func() []HealthRow // what /healthz adds
+	Log     *slog.Logger
+
+	Now func() time.Time
+}
+
+// HeaderHop names the servers that a call has passed; see upstream/messages.
+const HeaderHop = "X-Outcrop-Hop"
+
+// exchange is one request with what every handler needs.
+type exchange struct {
+	*Server
+	w         http.ResponseWriter
+	r         *http.Request
+	op        *bedrockapi.Operation
+	surface   bedrockapi.Surface
+	label     string // of the path, decoded
+	requestID string
+	start     time.Time
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{Server: s, w: w, r: r, start: s.Now(), requestID: newRequestID()}
+	h := w.Header()
+	h.Set(bedrockapi.HeaderRequestID, x.requestID)
+	h.Set("Request-Id", x.requestID)
+	h.Set("X-Outcrop-Request-Id", x.requestID)
+	h.Set("X-Outcrop-Upstream", s.Gateway.Upstream.Name())
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			s.Log.Error("panic", "id", x.requestID, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			x.fail(messages.AsError(fmt.Errorf("panic: %v", p)))
+		}
+	}()
+
+	path := r.URL.EscapedPath()
+	if path == "/healthz" {
+		x.healthz()
+		return
+	}
+	x.surface = bedrockapi.SurfaceOf(path)
+	for _, op := range bedrockapi.Operations() {
+		if label, ok := op.Match(r.Method, path); ok {
+			x.op, x.surface = op, op.Surface
+			var err error
+			if x.label, err = unescape(label); err != nil {
+				x.fail(messages.Errorf(messages.InvalidRequest, "The path holds an escape that cannot be decoded.").WithCause(err))
+				return
+			}
+			break
+		}
+	}
+	if hop := r.Header.Get(HeaderHop); hop != "" && hop == s.Hop {
+		x.fail(messages.Errorf(messages.Loop, "This server is its own upstream.").WithHint("point --upstream at another server"))
+		return
+	}
+	if x.op == nil {
+		x.fail(messages.Errorf(messages.UnknownOperation, "There is no operation %s %s.", r.Method, path))
+		return
+	}
+	if err := x.handle(); err != nil {
+		x.fail(messages.AsError(err))
+	}
+}
+
+// handle serves the operation. An error that it returns has not been answered.
+func (x *exchange) handle() error {
+	switch x.op {
+	case bedrockapi.InvokeModel, bedrockapi.InvokeModelStream:
+		return x.invoke()
+	case bedrockapi.CountTokens:
+		return x.countTokens()
+	case bedrockapi.CreateMessage, bedrockapi.CreateMessageBare, bedrockapi.CountMessage, bedrockapi.CountMessageBare:
+		return x.message()
+	case bedrockapi.ListModels, bedrockapi.ListAnthropicModels:
+		return x.control((*exchange).listModels)
+	case bedrockapi.GetModel, bedrockapi.GetAnthropicModel:
+		return x.control((*exchange).getModel)
+	case bedrockapi.ListFoundationModels:
+		return x.control((*exchange).listFoundationModels)
+	case bedrockapi.GetFoundationModel:
+		return x.control((*exchange).getFoundationModel)
+	case bedrockapi.ListInferenceProfiles:
+		return x.control((*exchange).listInferenceProfiles)
+	case bedrockapi.GetInferenceProfile:
+		return x.control((*exchange).getInferenceProfile)
+	case bedrockapi.GetCallerIdentity:
+		return x.control((*exchange).getCallerIdentity)
+	default:
+		return messages.Errorf(messages.UnknownOperation, "%s is not served yet.", x.op.Name)
+	}
+}
+
+// control serves an operation that is not a model call: authenticate, answer,
+// record.
+func (x *exchange) control(answer func(*exchange, identity.Caller, []byte) error) (err error) {
+	var caller identity.Caller
+	defer func() {
+		rec := activity.Record{RequestID: x.requestID, Time: x.start, Duration: x.Now().Sub(x.start), Operation: x.op.Name,
+			Account: caller.Account, Principal: caller.ARN, KeyID: caller.KeyID, Region: x.region(caller), Ref: x.label, Status: http.StatusOK}
+		if err != nil {
+			e := messages.AsError(err)
+			rec.Status, rec.ErrorCode, rec.Error = bedrockapi.ExceptionOf(e.Kind).Status, bedrockapi.ExceptionOf(e.Kind).Name, e.Error()
+		}
+		x.Gateway.Log.Record(rec)
+	}()
+	cred, err := x.Auth.Begin(x.r, x.authSurface())
+	if err != nil {
+		return err
+	}
+	body, release, err := x.readBody(64 << 10)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if caller, err = cred.Finish(sha256Of(body)); err != nil {
+		return err
+	}
+	return answer(x, caller, body)
+}
+
+// authSurface maps a surface to the services that a signature may name.
+func (x *exchange) authSurface() identity.Surface {
+	switch x.surface {
+	case bedrockapi.SurfaceMessages:
+		return identity.SurfaceMessages
+	case bedrockapi.SurfaceSTS:
+		return identity.SurfaceSTS
+	case bedrockapi.SurfaceRuntime:
+		return identity.SurfaceRuntime
+	default:
+		return identity.SurfaceControl
+	}
+}
+
+func (x *exchange) region(c identity.Caller) string {
+	return x.Gateway.CallRegion(c, hostRegion(x.r.Host))
+}
+
+// hostRegion reads the Region out of a Bedrock host name, as in
+// bedrock-runtime.eu-west-1.amazonaws.com or bedrock-mantle.us-east-1.api.aws.
+func hostRegion(host string) string {
+	labels := strings.SplitN(host, ".", 3)
+	if len(labels) < 3 || !strings.HasPrefix(labels[0], "bedrock") && labels[0] != "sts" {
+		return ""
+	}
+	for _, suffix := range []string{"amazonaws.com", "api.aws", "amazonaws.com.cn"} {
+		if rest, _, _ := strings.Cut(labels[2], ":"); rest == suffix {
+			return labels[1]
+		}
+	}
+	return ""
+}
+
+func newRequestID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}

@@ -1,0 +1,109 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/eventstream"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+// frameWriter answers InvokeModelWithResponseStream: each event is the base64
+// "bytes" of a chunk frame, beside padding that hides a token's length.
+type frameWriter struct {
+	x     *exchange
+	rc    *http.ResponseController
+	meter *gateway.Meter
+	begun bool
+	buf   []byte // frames not sent yet
+	event []byte // message_stop with its metrics
+}
+
+func newFrameWriter(x *exchange) *frameWriter {
+	return &frameWriter{x: x, rc: http.NewResponseController(x.w)}
+}
+
+func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
+	w.meter, w.begun = m, true
+	w.x.announce(meta)
+	h := w.x.w.Header()
+	h.Set("Content-Type", bedrockapi.TypeEventStream)
+	h.Set(bedrockapi.HeaderContentType, "application/json")
+	w.x.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// padding is the alphabet of "p"; the service sends a prefix of it.
+const padding = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567"
+
+func (w *frameWriter) Frame(f gateway.Frame) error {
+	if f.Wire != nil {
+		w.buf = append(w.buf, f.Wire...)
+		return nil
+	}
+	data := f.Data
+	if f.Event == messages.EventMessageStop {
+		w.event = appendMetrics(w.event[:0], data, w.meter)
+		data = w.event
+	}
+	start := len(w.buf)
+	w.buf = eventstream.BeginEvent(w.buf, "chunk", "application/json")
+	w.buf = append(w.buf, `{"bytes":"`...)
+	w.buf = base64.StdEncoding.AppendEncode(w.buf, data)
+	w.buf = append(w.buf, `","p":"`...)
+	w.buf = append(w.buf, padding[:1+rand.IntN(len(padding))]...)
+	w.buf = append(w.buf, `"}`...)
+	w.buf = eventstream.EndFrame(w.buf, start)
+	return nil
+}
+
+func (w *frameWriter) Flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	setWriteDeadline(w.x)
+	_, err := w.x.w.Write(w.buf)
+	w.buf = w.buf[:0]
+	if err != nil {
+		return err
+	}
+	return w.rc.Flush()
+}
+
+func (w *frameWriter) fail(e *messages.Error) bool {
+	if !w.begun {
+		return false
+	}
+	exception := bedrockapi.ExceptionOf(e.Kind)
+	w.buf = eventstream.AppendException(w.buf, exception.Stream, bedrockapi.AppendBody(nil, e))
+	_ = w.Flush() // the client may be gone
+	return true
+}
+
+func (w *frameWriter) close() {}
+
+// appendMetrics puts amazon-bedrock-invocationMetrics into message_stop.
+func appendMetrics(dst, stop []byte, m *gateway.Meter) []byte {
+	end := len(stop) - 1
+	for end > 0 && stop[end] != '}' {
+		end--
+	}
+	dst = append(dst, stop[:end]...)
+	member := func(name string, n int64) {
+		dst = append(dst, name...)
+		dst = strconv.AppendInt(dst, n, 10)
+	}
+	member(`,"amazon-bedrock-invocationMetrics":{"inputTokenCount":`, m.Usage.InputTokens)
+	member(`,"outputTokenCount":`, m.Usage.OutputTokens)
+	member(`,"invocationLatency":`, m.Elapsed().Milliseconds())
+	member(`,"firstByteLatency":`, m.FirstFrame().Milliseconds())
+	if m.Usage.CacheReadInputTokens > 0 || m.Usage.CacheCreationInputTokens > 0 {
+		member(`,"cacheReadInputTokenCount":`, m.Usage.CacheReadInputTokens)
+		member(`,"cacheWriteInputTokenCount":`, m.Usage.CacheCreationInputTokens)
+	}
+	return append(dst, "}}"...)
+}

@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+)
+
+// jsonWriter answers with one body.
+type jsonWriter struct {
+	x      *exchange
+	counts bool // InvokeModel's token-count headers
+	meter  *gateway.Meter
+	body   []byte
+}
+
+func (w *jsonWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
+	w.meter = m
+	w.x.announce(meta)
+	return nil
+}
+
+func (w *jsonWriter) Frame(f gateway.Frame) error {
+	if f.Event == gateway.EventCount {
+		if w.x.op == bedrockapi.CountTokens {
+			w.body = append(strconv.AppendInt(append(w.body, `{"inputTokens":`...), w.meter.Count, 10), '}')
+			return nil
+		}
+	}
+	w.body = append(w.body, f.Data...)
+	return nil
+}
+
+func (w *jsonWriter) Flush() error {
+	if w.body == nil {
+		return nil
+	}
+	h := w.x.w.Header()
+	if w.counts {
+		u := w.meter.Usage
+		set := func(name string, n int64) { h.Set(name, strconv.FormatInt(n, 10)) }
+		set(bedrockapi.HeaderInputTokens, u.InputTokens)
+		set(bedrockapi.HeaderOutputTokens, u.OutputTokens)
+		if u.CacheReadInputTokens > 0 || u.CacheCreationInputTokens > 0 {
+			set(bedrockapi.HeaderCacheRead, u.CacheReadInputTokens)
+			set(bedrockapi.HeaderCacheWrite, u.CacheCreationInputTokens)
+		}
+		set(bedrockapi.HeaderLatencyMS, w.meter.Elapsed().Milliseconds())
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(w.body)))
+	setWriteDeadline(w.x)
+	w.x.w.WriteHeader(http.StatusOK)
+	_, err := w.x.w.Write(w.body)
+	w.body = nil
+	return err
+}
+
+// announce sets the headers that say who answered.
+func (x *exchange) announce(meta gateway.Meta) {
+	h := x.w.Header()
+	h.Set("X-Outcrop-Region", meta.Region)
+	for _, warning := range meta.Warnings {
+		h.Add("X-Outcrop-Warning", headerSafe(warning))
+	}
+	if meta.RequestID != "" && meta.Bills {
+		h.Set(bedrockapi.HeaderRequestID, meta.RequestID)
+		h.Set("Request-Id", meta.RequestID)
+	}
+	if tier := x.r.Header.Get(bedrockapi.HeaderServiceTier); tier != "" {
+		h.Set(bedrockapi.HeaderServiceTier, tier)
+	}
+	if latency := x.r.Header.Get(bedrockapi.HeaderLatency); latency != "" {
+		h.Set(bedrockapi.HeaderLatency, latency)
+	}
+}
+
+// writeTimeout is how long a client may take no bytes.
+const writeTimeout = 60 * time.Second
+
+// setWriteDeadline renews the deadline; a transport that has none ignores it.
+func setWriteDeadline(x *exchange) {
+	_ = http.NewResponseController(x.w).SetWriteDeadline(x.Now().Add(writeTimeout))
+}

@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+	"github.com/outcrop-dev/outcrop/internal/sse"
+)
+
+// pingAfter is the silence after which a Messages stream says ping: half of what
+// a 30 s proxy allows, a quarter of a load balancer's 60 s.
+const pingAfter = 15 * time.Second
+
+// sseWriter answers a streamed Messages call. The timer and the caller's
+// goroutine write under one mutex.
+type sseWriter struct {
+	x     *exchange
+	rc    *http.ResponseController
+	meter *gateway.Meter
+
+	mu    sync.Mutex
+	begun bool
+	ended bool
+	buf   []byte
+	timer *time.Timer
+}
+
+func newSSEWriter(x *exchange) *sseWriter {
+	return &sseWriter{x: x, rc: http.NewResponseController(x.w)}
+}
+
+func (w *sseWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.meter, w.begun = m, true
+	w.x.announce(meta)
+	h := w.x.w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache")
+	w.x.w.WriteHeader(http.StatusOK)
+	w.timer = time.AfterFunc(pingAfter, w.ping)
+	return nil
+}
+
+func (w *sseWriter) ping() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended {
+		return
+	}
+	w.buf = sse.AppendEvent(w.buf, messages.EventPing, []byte(`{"type":"ping"}`))
+	if w.send() == nil {
+		w.timer.Reset(pingAfter)
+	}
+}
+
+func (w *sseWriter) Frame(f gateway.Frame) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.buf = sse.AppendEvent(w.buf, f.Event, f.Data)
+	return nil
+}
+
+func (w *sseWriter) Flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.buf) == 0 {
+		return nil
+	}
+	if w.timer != nil {
+		w.timer.Reset(pingAfter)
+	}
+	return w.send()
+}
+
+// send needs the mutex.
+func (w *sseWriter) send() error {
+	setWriteDeadline(w.x)
+	_, err := w.x.w.Write(w.buf)
+	w.buf = w.buf[:0]
+	if err != nil {
+		return err
+	}
+	return w.rc.Flush()
+}
+
+func (w *sseWriter) fail(e *messages.Error) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.begun {
+		return false
+	}
+	w.buf = sse.AppendEvent(w.buf, messages.EventError, e.AppendError(nil, w.x.requestID))
+	_ = w.send() // the client may be gone
+	return true
+}
+
+func (w *sseWriter) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
