@@ -79,7 +79,7 @@ func (x *exchange) readBody(limit int64) (body []byte, release func(), err error
 	rc := http.NewResponseController(x.w)
 	defer rc.SetReadDeadline(time.Time{}) // net/http watches for a client that leaves
 	buf := make([]byte, 0, size+1)        // one more byte, to see the end
-	began := x.Now()
+	began := time.Now()
 	for {
 		if len(buf) == cap(buf) {
 			n := int64(cap(buf))

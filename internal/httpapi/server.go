@@ -84,7 +84,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if hop := r.Header.Get(HeaderHop); hop != "" && hop == s.Hop {
-		x.fail(messages.Errorf(messages.Loop, "This server is its own upstream.").WithHint("point --upstream at another server"))
+		if x.op != nil {
+			x.recordRefused(errLoop)
+		}
+		x.fail(errLoop)
 		return
 	}
 	if x.op == nil {
@@ -95,6 +98,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.fail(messages.AsError(err))
 	}
 }
+
+var errLoop = messages.Errorf(messages.Loop, "This server is its own upstream.").WithHint("point --upstream at another server")
 
 // handle serves the operation. An error that it returns has not been answered.
 func (x *exchange) handle() error {

@@ -106,4 +106,10 @@ func (s *setup) sign(t testing.TB, req *http.Request, body []byte) {
 	if err := new(sigv4.Signer).Sign(req, hex.EncodeToString(sum[:]), c, region, service, s.Clock.Add(-age)); err != nil {
 		t.Fatal(err)
 	}
+	switch auth {
+	case "unsigned":
+		req.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+	case "streaming":
+		req.Header.Set("X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
+	}
 }

@@ -216,7 +216,9 @@ func showRecords(records []activity.Record) string {
 		show("wall", r.Wall)
 		show("upstream", r.Upstream)
 		show("stop", r.StopReason)
-		show("usage", strings.TrimSuffix(fmt.Sprintf("%+v", r.Usage), " CacheCreation:{Ephemeral5m:0 Ephemeral1h:0}}"))
+		if usage, err := json.Marshal(r.Usage); err != nil || string(usage) != `{"input_tokens":0,"output_tokens":0}` {
+			show("usage", string(usage))
+		}
 		show("billed", int64(r.Billed))
 		show("would cost", int64(r.WouldCost))
 		show("error", r.ErrorCode)

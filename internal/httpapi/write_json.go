@@ -83,5 +83,5 @@ const writeTimeout = 60 * time.Second
 
 // setWriteDeadline renews the deadline; a transport that has none ignores it.
 func setWriteDeadline(x *exchange) {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(x.Now().Add(writeTimeout))
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(writeTimeout))
 }
