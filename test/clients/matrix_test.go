@@ -99,7 +99,7 @@ func (r *results) list(w io.Writer, title, status string) {
 	reasons := map[string][]string{}
 	for _, c := range r.rows {
 		if c.Status == status {
-			key := c.Client + ": " + c.Reason
+			key := strings.TrimSuffix(c.Client+": "+c.Reason, ": ")
 			reasons[key] = append(reasons[key], c.Operation)
 		}
 	}

@@ -12,7 +12,7 @@ import (
 
 // operationNames are the matrix's columns.
 var operationNames = []string{
-	"plain", "streamed", "throttled", "cut", "tools", "listed", "counted", "identity", "refused", "polluted",
+	"plain", "streamed", "throttled", "cut", "tools", "1m-beta", "listed", "counted", "identity", "refused", "polluted",
 	"page", "mantle", "mantle-streamed", "mantle-counted", "mantle-refused", "api-key",
 }
 
@@ -25,12 +25,13 @@ var operations = map[string]func(*testing.T, *subject){
 	"throttled":       func(t *testing.T, s *subject) { breaks(t, s, "throttle midway", s.throttled) },
 	"cut":             func(t *testing.T, s *subject) { breaks(t, s, "cut midway", s.cut) },
 	"tools":           tools,
+	"1m-beta":         func(t *testing.T, s *subject) { answers(t, s.done(t, "beta", hello), "claude-opus-4-6") },
 	"listed":          listed,
 	"counted":         func(t *testing.T, s *subject) { counts(t, s, "count-tokens") },
 	"mantle-counted":  func(t *testing.T, s *subject) { counts(t, s, "mantle-count-tokens") },
 	"identity":        identity,
-	"refused":         func(t *testing.T, s *subject) { refused(t, s, "plain") },
-	"mantle-refused":  func(t *testing.T, s *subject) { refused(t, s, "mantle") },
+	"refused":         func(t *testing.T, s *subject) { fails(t, s.run(t, "plain", hello, wrongSecret), s.refused) },
+	"mantle-refused":  mantleRefused,
 	"polluted":        polluted,
 }
 
@@ -96,9 +97,11 @@ func fails(t *testing.T, l line, want failure) {
 	}
 }
 
-// refused signs with a secret that is not the key's.
-func refused(t *testing.T, s *subject, op string) {
-	fails(t, s.run(t, op, hello, wrongSecret), s.refused)
+// mantleRefused is refused in the words of Anthropic Messages, which name the type.
+func mantleRefused(t *testing.T, s *subject) {
+	want := s.refused
+	want.Code = "permission_error"
+	fails(t, s.run(t, "mantle", hello, wrongSecret), want)
 }
 
 const wrongSecret = "AWS_SECRET_ACCESS_KEY=thisIsNotTheSecretOfAnyKeyOfThisServer00"

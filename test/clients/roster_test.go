@@ -6,15 +6,15 @@ var clients = []client{
 		name: "anthropic-python-1", pkg: "anthropic", env: "anthropic-1", program: "anthropic_bedrock.py",
 		operations: pythonOperations, own: pythonOwn,
 		refused:   failure{Type: "anthropic.PermissionDeniedError", Status: 403},
-		throttled: failure{Type: "anthropic.APIStatusError", Status: 200},
-		cut:       failure{Type: "anthropic.APIStatusError", Status: 200},
+		throttled: failure{Type: "anthropic.APIStatusError", Code: "throttlingException", Status: 200},
+		cut:       failure{Type: "anthropic.APIStatusError", Code: "modelStreamErrorException", Status: 200},
 	},
 	{
 		name: "anthropic-python-2", pkg: "anthropic", env: "anthropic-2", program: "anthropic_bedrock.py",
 		operations: pythonOperations, own: pythonOwn,
 		refused:   failure{Type: "anthropic.PermissionDeniedError", Status: 403},
-		throttled: failure{Type: "anthropic.APIStatusError", Status: 200},
-		cut:       failure{Type: "anthropic.APIStatusError", Status: 200},
+		throttled: failure{Type: "anthropic.APIStatusError", Code: "throttlingException", Status: 200},
+		cut:       failure{Type: "anthropic.APIStatusError", Code: "modelStreamErrorException", Status: 200},
 	},
 	{
 		name: "boto3", pkg: "boto3", env: "boto3", program: "boto3_bedrock.py",
@@ -27,26 +27,26 @@ var clients = []client{
 	{
 		name: "bedrock-sdk-typescript", pkg: "@anthropic-ai/bedrock-sdk", env: "js", program: "anthropic_bedrock.mjs",
 		operations: []string{
-			"plain", "streamed", "throttled", "cut", "tools", "counted", "refused", "polluted",
+			"plain", "streamed", "throttled", "cut", "tools", "1m-beta", "counted", "refused", "polluted",
 			"mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
 		},
 		refused:   failure{Type: "PermissionDeniedError", Status: 403},
-		throttled: failure{Type: "APIError"},
-		cut:       failure{Type: "APIError"},
+		throttled: failure{Type: "APIError", Code: "throttlingException"},
+		cut:       failure{Type: "APIError", Code: "modelStreamErrorException"},
 	},
 	{
 		name: "anthropic-go-1", pkg: "github.com/anthropics/anthropic-sdk-go", program: "gov1",
 		operations: goOperations, own: goOwn,
 		refused:   failure{Type: "*anthropic.Error", Status: 403},
-		throttled: failure{Type: "*anthropic.Error", Status: 200},
-		cut:       failure{Type: "*anthropic.Error", Status: 200},
+		throttled: failure{Type: "*anthropic.Error", Code: "throttlingException", Status: 200},
+		cut:       failure{Type: "*anthropic.Error", Code: "modelStreamErrorException", Status: 200},
 	},
 	{
 		name: "anthropic-go-2", pkg: "github.com/anthropics/anthropic-sdk-go/v2", program: "gov2",
 		operations: goOperations, own: goOwn,
 		refused:   failure{Type: "*anthropic.Error", Status: 403},
-		throttled: failure{Type: "*anthropic.Error", Status: 200},
-		cut:       failure{Type: "*anthropic.Error", Status: 200},
+		throttled: failure{Type: "*anthropic.Error", Code: "throttlingException", Status: 200},
+		cut:       failure{Type: "*anthropic.Error", Code: "modelStreamErrorException", Status: 200},
 	},
 	{
 		name: "aws-sdk-go-2", pkg: "github.com/aws/aws-sdk-go-v2/service/bedrockruntime", program: "awsgo",
@@ -67,10 +67,10 @@ var clients = []client{
 
 var (
 	pythonOperations = []string{
-		"plain", "streamed", "throttled", "cut", "tools", "refused", "polluted", "mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
+		"plain", "streamed", "throttled", "cut", "tools", "1m-beta", "refused", "polluted", "mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
 	}
 	goOperations = []string{
-		"plain", "streamed", "throttled", "cut", "tools", "counted", "refused", "polluted",
+		"plain", "streamed", "throttled", "cut", "tools", "1m-beta", "counted", "refused", "polluted",
 		"mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
 	}
 	awsOperations = []string{

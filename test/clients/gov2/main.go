@@ -142,6 +142,26 @@ func tools(ctx context.Context, prompt string) (report.Fields, error) {
 	return f, nil
 }
 
+func beta(ctx context.Context, prompt string) (report.Fields, error) {
+	client, err := newClient(ctx)
+	if err != nil {
+		return nil, err
+	}
+	m, err := client.Beta.Messages.New(ctx, anthropic.BetaMessageNewParams{
+		Model:     model,
+		MaxTokens: 256,
+		Messages:  []anthropic.BetaMessageParam{anthropic.NewBetaUserMessage(anthropic.NewBetaTextBlock(prompt))},
+		Betas:     []anthropic.AnthropicBeta{"context-1m-2025-08-07"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return report.Fields{
+		"id": m.ID, "model": m.Model, "text": m.Content[0].Text, "stop": m.StopReason,
+		"input_tokens": m.Usage.InputTokens, "output_tokens": m.Usage.OutputTokens,
+	}, nil
+}
+
 func count(to connect, model string) report.Operation {
 	return func(ctx context.Context, prompt string) (report.Fields, error) {
 		messages, err := to(ctx)
@@ -186,6 +206,7 @@ func main() {
 	report.Main(map[string]report.Operation{
 		"plain":               plain(runtime, model),
 		"stream":              stream(runtime, model),
+		"beta":                beta,
 		"tools":               tools,
 		"list":                list,
 		"count-tokens":        count(runtime, model),

@@ -19,6 +19,9 @@ const stream = (Client, model) => async (prompt) => {
   return message(await s.finalMessage());
 };
 
+const beta = async (prompt) =>
+  message(await new AnthropicBedrock().beta.messages.create({ model, betas: ['context-1m-2025-08-07'], ...ask(prompt) }));
+
 async function tools(prompt) {
   const client = new AnthropicBedrock();
   const messages = [{ role: 'user', content: prompt }];
@@ -36,6 +39,7 @@ const count = (Client, model) => async (content) =>
 await main({
   plain: plain(AnthropicBedrock, model),
   stream: stream(AnthropicBedrock, model),
+  beta,
   tools,
   'count-tokens': count(AnthropicBedrock, model),
   mantle: plain(AnthropicBedrockMantle, mantleModel),

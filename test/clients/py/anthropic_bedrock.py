@@ -37,6 +37,11 @@ def stream(client, model):
     return run
 
 
+def beta(prompt):
+    client = AnthropicBedrock()
+    return message(client.beta.messages.create(model=MODEL, betas=["context-1m-2025-08-07"], **ask(prompt)))
+
+
 def tools(prompt):
     client = AnthropicBedrock()
     turns = [{"role": "user", "content": prompt}]
@@ -61,6 +66,7 @@ main({
     "version": lambda _: dict(text=anthropic.__version__),
     "plain": plain(AnthropicBedrock, MODEL),
     "stream": stream(AnthropicBedrock, MODEL),
+    "beta": beta,
     "tools": tools,
     "mantle": plain(AnthropicBedrockMantle, MANTLE_MODEL),
     "mantle-stream": stream(AnthropicBedrockMantle, MANTLE_MODEL),
