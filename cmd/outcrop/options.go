@@ -17,7 +17,7 @@ const (
 )
 
 func defaultData() string {
-	dir, err := datadir.Default()
+	dir, err := datadir.Default(os.Getenv)
 	if err != nil {
 		return "outcrop-data"
 	}
@@ -26,7 +26,8 @@ func defaultData() string {
 
 // dataOption is the data folder, for every command that uses one.
 type dataOption struct {
-	Data string `type:"path" default:"${data}" placeholder:"DIR" help:"Data folder: account, keys. Default: ${default}."`
+	Data    string `type:"path" default:"${data}" placeholder:"DIR" help:"Data folder: account, keys. Default: ${default}."`
+	KeyFile string `type:"path" placeholder:"FILE" help:"File of the age key that seals the data folder, if it is kept elsewhere."`
 }
 
 // serveOptions are the settings of a server, on the command line and in
@@ -35,11 +36,11 @@ type serveOptions struct {
 	Config string `type:"path" placeholder:"FILE" help:"Configuration file; its keys are these flags, with _ for -."`
 	Listen string `default:"${listen}" placeholder:"ADDR" help:"Address to serve on; port 0 takes a free one. Default: ${default}."`
 	dataOption
-	Region  string   `default:"${region}" help:"Region of a call whose credential and host name none. Default: ${default}."`
-	Strict  bool     `help:"Answer as AWS does today, where that differs from the page."`
-	MaxBody int64    `placeholder:"BYTES" help:"Lower the limits of request bodies to this."`
-	Tls     bool     `help:"Serve TLS as well, on the same port, with a certificate of a local CA."`
-	Log     string   `enum:"text,json,off" default:"text" help:"Access log on standard error: text, json or off. Default: text."`
+	Region  string `default:"${region}" help:"Region of a call whose credential and host name none. Default: ${default}."`
+	Strict  bool   `help:"Answer as AWS does today, where that differs from the page."`
+	MaxBody int64  `placeholder:"BYTES" help:"Lower the limits of request bodies to this."`
+	Tls     bool   `help:"Serve TLS as well, on the same port, with a certificate of a local CA."`
+	Log     string `enum:"text,json,off" default:"text" help:"Access log on standard error: text, json or off. Default: text."`
 
 	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), scripted (an echo), scripted:FILE, or the http(s) URL of a server that speaks Anthropic Messages. Default: local."`
 	UpstreamModel   string   `placeholder:"NAME" help:"Model name to send to a URL upstream, in place of Claude's."`

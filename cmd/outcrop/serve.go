@@ -33,7 +33,7 @@ func (s *server) banner(w io.Writer, o *serveOptions) {
 	if o.InsecureSkipAuth {
 		fmt.Fprintf(w, "  WARNING   everyone who reaches this address may call: --insecure-skip-auth\n")
 	}
-	fmt.Fprintf(w, "  data      %s (account %s)\n", o.Data, s.Data.Account())
+	fmt.Fprintf(w, "  data      %s (account %s)\n", o.Data, s.Account)
 	if found := foreignCredentials(); len(found) > 0 {
 		fmt.Fprintf(w, "  not used  %s: real AWS is called only with --upstream bedrock\n", strings.Join(found, ", "))
 	}

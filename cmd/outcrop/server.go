@@ -37,7 +37,8 @@ type server struct {
 	Note     string // why the upstream is not the one asked for
 	Records  *activity.Ring
 	Catalog  *catalog.Catalog
-	Data     *datadir.Dir
+	Data     *datadir.Folder
+	Account  string
 
 	http     *http.Server
 	served   chan error
@@ -62,10 +63,13 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	if o.InsecureSkipAuth && !addr.Addr().Unmap().IsLoopback() {
 		return nil, fmt.Errorf("--insecure-skip-auth lets everyone in, so it serves a loopback address only, not %s", addr.Addr())
 	}
-	if s.Data, err = datadir.Open(o.Data); err != nil {
+	if s.Data, err = datadir.Open(o.Data, datadir.Options{KeyFile: o.KeyFile, Now: time.Now}); err != nil {
 		return nil, err
 	}
 	s.closers = append(s.closers, s.Data.Close)
+	if s.Account, err = s.Data.Account(); err != nil {
+		return nil, err
+	}
 	if s.Catalog, err = catalog.Load(); err != nil {
 		return nil, err
 	}
@@ -81,14 +85,14 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	policy := catalog.Policy{Strict: o.Strict}
 	handler := &httpapi.Server{
 		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Log: logs, Now: time.Now},
-		Auth:    &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Account: s.Data.Account()},
-		Account: s.Data.Account(), Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
+		Auth:    &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account)},
+		Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health,
 	}
 	s.http = httpapi.NewHTTPServer(handler, logger)
 	scheme := "http"
 	if o.Tls {
-		cfg, err := tlsConfig(s.Data, con)
+		cfg, err := tlsConfig(s.Data, addr.Addr().Unmap().String())
 		if err != nil {
 			return nil, err
 		}
@@ -102,6 +106,11 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	}
 	go func() { s.served <- s.http.Serve(ln) }()
 	return s, nil
+}
+
+// anonymous owns the calls of --insecure-skip-auth.
+func anonymous(account string) identity.Owner {
+	return identity.Owner{Account: account, Partition: "aws", ARN: "arn:aws:iam::" + account + ":user/anonymous", UserID: "anonymous"}
 }
 
 func (s *server) health() []httpapi.HealthRow {
