@@ -21,6 +21,7 @@ func TestScan(t *testing.T) {
 		{`{"":null,"x":true,"y":false,"z":-0.5e+10}`, `=null x=true y=false z=-0.5e+10`},
 		{`{"é":"\ud83d\ude00 \\ \" \/"}`, `é="\ud83d\ude00 \\ \" \/"`},
 		{"{\"a\":\"\xff\"}", "a=\"\xff\""}, // JSON text with a bad byte in a value: encoding/json takes it
+		{`{"名前":1,"` + "\ufffd" + `":2,"h":"\uAFaf\u09F0"}`, `名前=1 ` + "\ufffd" + `=2 h="\uAFaf\u09F0"`},
 		{`{"max_tokens":1,"Other":2}`, `max_tokens=1 Other=2`},
 	} {
 		members, err := Scan(nil, []byte(tt.in), bodyKeys)
@@ -61,6 +62,7 @@ func TestScanRefuses(t *testing.T) {
 		{`[]`, 0, `not a JSON object`, ``},
 		{` null`, 1, `not a JSON object`, ``},
 		{"\ufeff{}", 0, `not a JSON object`, ``},
+		{`{}x`, 2, `data after the end of the JSON value`, ``},
 		{`{} {}`, 3, `data after the end of the JSON value`, ``},
 		{`{"a":1}x`, 7, `data after the end of the JSON value`, ``},
 		{`{"a":1,}`, 7, `expected a key in double quotes`, ``},
@@ -95,6 +97,8 @@ func TestScanRefuses(t *testing.T) {
 		{`{"x":1,"é":2,"É":3}`, 14, `key "É" differs from "é" only in case`, `É`},
 		{`{"ς":1,"Σ":2}`, 8, `key "Σ" differs from "ς" only in case`, `Σ`},
 		{`{"max_toke\u006es":1}`, 1, `escape sequence in a key`, `max_toke`},
+		{`{"zone":1,"Zone":2}`, 10, `key "Zone" differs from "zone" only in case`, `Zone`},
+		{"{\"\x80\":1}", 1, `key is not valid UTF-8`, "\x80"},
 		{"{\"a\xff\":1}", 1, `key is not valid UTF-8`, "a\xff"},
 		{`{"` + strings.Repeat("k", 65) + `":1,"` + strings.Repeat("k", 65) + `":1}`, 71,
 			`duplicate key "` + strings.Repeat("k", 61) + `..."`, strings.Repeat("k", 61) + "..."},
@@ -145,6 +149,55 @@ func TestScanCut(t *testing.T) {
 	}
 }
 
+// Every kind of container at every depth is closed by its own bracket only.
+func TestDepthKeepsKinds(t *testing.T) {
+	for _, pattern := range []string{"[", "{", "[{", "{[", "[[{", "{{["} {
+		for _, depth := range []int{1, 2, 63, 64, 65, 66, 127, 128, 129, 130, MaxDepth - 1} {
+			open, shut := "", ""
+			for i := range depth {
+				if pattern[i%len(pattern)] == '[' {
+					open, shut = open+"[", "]"+shut
+				} else {
+					open, shut = open+`{"k":`, "}"+shut
+				}
+			}
+			for i := range depth {
+				doc := []byte(`{"a":` + open + "0" + shut + "}")
+				if _, err := Scan(nil, doc, nil); err != nil {
+					t.Fatalf("%s, depth %d: %v", pattern, depth, err)
+				}
+				if depth > 130 && i%50 != 0 {
+					continue
+				}
+				at := len(doc) - 1 - depth + i
+				doc[at] ^= '}' ^ ']'
+				if _, err := Scan(nil, doc, nil); err == nil || err.(*SyntaxError).Offset != at {
+					t.Fatalf("%s, depth %d, bracket %d is wrong: %v", pattern, depth, i, err)
+				}
+			}
+		}
+	}
+}
+
+// Sums are a first look only: keys whose sums collide are different keys.
+func TestSumsCollide(t *testing.T) {
+	a, b := "ZVMHI", "EJDAP" // found by trying
+	sumA, _ := foldSum([]byte(a))
+	if sumB, _ := foldSum([]byte(b)); sumA != sumB {
+		t.Fatalf("%s and %s do not collide", a, b)
+	}
+	doc := []byte(`{"` + a + `":1,"` + b + `":2}`)
+	for _, known := range []*Keys{nil, NewKeys(a), NewKeys(a, b)} {
+		if m, err := Scan(nil, doc, known); err != nil || len(m) != 2 {
+			t.Errorf("got %v, %v", m, err)
+		}
+	}
+	doc = []byte(`{"` + strings.ToLower(b) + `":1}`)
+	if _, err := Scan(nil, doc, NewKeys(a, b)); err == nil || !strings.Contains(err.Error(), b) {
+		t.Errorf("variant of the second of two: %v", err)
+	}
+}
+
 func TestScanAppends(t *testing.T) {
 	first, _ := Scan(nil, []byte(`{"a":1}`), nil)
 	both, err := Scan(first, []byte(`{"a":2,"b":3}`), nil) // not a duplicate of another document's key
@@ -192,6 +245,8 @@ func TestScanArray(t *testing.T) {
 		{``, 0, `unexpected end of JSON`},
 		{`{}`, 0, `not a JSON array`},
 		{`[1,]`, 3, `expected a JSON value`},
+		{`[ `, 2, `unexpected end of JSON`},
+		{`[]x`, 2, `data after the end of the JSON value`},
 		{`[1`, 2, `unexpected end of JSON`},
 		{`[1}`, 2, `expected ',' or ']' after an element`},
 		{`[1]]`, 3, `data after the end of the JSON value`},

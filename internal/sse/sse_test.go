@@ -53,6 +53,7 @@ func TestReader(t *testing.T) {
 		{"CR", "event: x\rdata: a\rdata: b\r\rdata: c\r\r", []string{"x|a\nb", "|c"}},
 		{"mixed", "data: a\r\n\ndata: b\n\r\ndata: c\r\r\n", []string{"|a", "|b", "|c"}},
 		{"byte order mark", "\ufeffdata: a\n\n\ufeffdata: b\n\ndata: \ufeffc\n\n", []string{"|a", "|\ufeffc"}},
+		{"byte order mark alone in its line", "\ufeff\n\ndata: a\n\n", []string{"|a"}},
 		{"skipped", ": comment\n:\nid: 1\nretry: 10\nfoo: bar\nfoo\n\nData: a\n data: b\n\ndata: c\n\n", []string{"|c"}},
 		{"without data no event", "event: x\n\ndata: a\n\n", []string{"|a"}},
 		{"blank lines", "\n\n\r\n\rdata: a\n\n\n\n", []string{"|a"}},
