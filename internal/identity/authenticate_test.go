@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -488,6 +489,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	for _, v := range []any{w.temporary, &w.temporary, stored, p} {
 		var log bytes.Buffer
 		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v)
+		json.NewEncoder(&log).Encode([]any{v})
 		s := fmt.Sprintf("%v %+v %#v %s", v, v, v, v) + fmt.Sprintf("%+v", []any{v}) + log.String()
 		for _, secret := range []string{testSecret, "TOKEN", hex.EncodeToString(stored.Sum[:4]), fmt.Sprint(stored.Sum[0], stored.Sum[1])} {
 			if strings.Contains(s, secret) {

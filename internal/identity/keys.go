@@ -28,9 +28,10 @@ type AccessKey struct {
 	Expires      time.Time // zero: never
 }
 
-func (k AccessKey) String() string       { return "AccessKey(" + k.ID + ", " + k.ARN + ")" }
-func (k AccessKey) GoString() string     { return k.String() }
-func (k AccessKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
+func (k AccessKey) String() string               { return "AccessKey(" + k.ID + ", " + k.ARN + ")" }
+func (k AccessKey) GoString() string             { return k.String() }
+func (k AccessKey) LogValue() slog.Value         { return slog.StringValue(k.String()) }
+func (k AccessKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // APIKey is a stored long-term API key.
 type APIKey struct {
@@ -40,9 +41,10 @@ type APIKey struct {
 	Expires time.Time // zero: never
 }
 
-func (k APIKey) String() string       { return "APIKey(" + k.ID + ", " + k.ARN + ")" }
-func (k APIKey) GoString() string     { return k.String() }
-func (k APIKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
+func (k APIKey) String() string               { return "APIKey(" + k.ID + ", " + k.ARN + ")" }
+func (k APIKey) GoString() string             { return k.String() }
+func (k APIKey) LogValue() slog.Value         { return slog.StringValue(k.String()) }
+func (k APIKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Ring is a fixed set of keys in memory.
 type Ring struct {

@@ -88,8 +88,9 @@ type PresentedKey struct {
 func (k PresentedKey) String() string {
 	return fmt.Sprintf("PresentedKey(%s, %s, until %s)", k.AccessKeyID, k.Region, k.Expires().Format(time.RFC3339))
 }
-func (k PresentedKey) GoString() string     { return k.String() }
-func (k PresentedKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
+func (k PresentedKey) GoString() string             { return k.String() }
+func (k PresentedKey) LogValue() slog.Value         { return slog.StringValue(k.String()) }
+func (k PresentedKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // Expires is the end of the key's life.
 func (k *PresentedKey) Expires() time.Time { return k.Time.Add(k.Life) }

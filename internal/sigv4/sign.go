@@ -29,9 +29,10 @@ type Credentials struct {
 	AccessKeyID, SecretAccessKey, SessionToken string
 }
 
-func (c Credentials) String() string       { return "Credentials(" + c.AccessKeyID + ")" }
-func (c Credentials) GoString() string     { return c.String() }
-func (c Credentials) LogValue() slog.Value { return slog.StringValue(c.String()) }
+func (c Credentials) String() string               { return "Credentials(" + c.AccessKeyID + ")" }
+func (c Credentials) GoString() string             { return c.String() }
+func (c Credentials) LogValue() slog.Value         { return slog.StringValue(c.String()) }
+func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // Signer signs requests. It keeps derived keys; the zero value is ready, and
 // it may be used by many goroutines.

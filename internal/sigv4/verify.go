@@ -73,8 +73,9 @@ type Presented struct {
 func (p Presented) String() string {
 	return fmt.Sprintf("Presented(%s/%s/%s/%s)", p.AccessKeyID, p.Date, p.Region, p.Service)
 }
-func (p Presented) GoString() string     { return p.String() }
-func (p Presented) LogValue() slog.Value { return slog.StringValue(p.String()) }
+func (p Presented) GoString() string             { return p.String() }
+func (p Presented) LogValue() slog.Value         { return slog.StringValue(p.String()) }
+func (p Presented) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
 
 // Parse reads the Authorization header and the x-amz-* headers beside it.
 func Parse(r *http.Request) (*Presented, error) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -369,6 +370,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		var log bytes.Buffer
 		slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "v", v)
 		slog.New(slog.NewTextHandler(&log, nil)).Info("x", "v", v)
+		json.NewEncoder(&log).Encode([]any{v})
 		s := fmt.Sprintf("%v %+v %#v %s %v", v, v, v, v, struct{ V any }{v}) + log.String()
 		for _, secret := range []string{"SECRET", p.Signature, k.signature} {
 			if strings.Contains(s, secret) {
