@@ -36,7 +36,7 @@ func (g *Gateway) checkModel(head *Head, body *Body, m *catalog.Model) error {
 			}
 		}
 	}
-	return nil
+	return g.checkFeatures(head, body, m)
 }
 
 func apiOf(op *bedrockapi.Operation) catalog.API {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
@@ -29,6 +30,9 @@ type Gateway struct {
 	// Forced sends every body and frame through decode and encode, where the
 	// normal path keeps bytes. A test's switch: the answers must be the same.
 	Forced bool
+
+	detectorOnce sync.Once
+	detector     *detector
 }
 
 // Do is the pipeline. Each step needs the result of the step before. An error
@@ -139,7 +143,7 @@ func (g *Gateway) resolve(_ identity.Caller, head *Head) (*resolution, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &resolution{model: res.Model}
+	r := &resolution{model: res.Model, warnings: warnBetas(head, res.Model)}
 	if res.Warning != "" {
 		r.warnings = append(r.warnings, res.Warning)
 	}
