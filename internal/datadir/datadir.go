@@ -1,9 +1,9 @@
 // Package datadir is the data folder: the lock that makes a server its only
 // one, the account, and the keys that open the front door.
 //
-// Invariant: a secret is on disk only inside keys.age, sealed with the age key
-// of key.txt (or of a key file kept elsewhere), and a long-term API key is not
-// even in there: its hash is.
+// Invariant: a secret is on disk only in files sealed with the age key of
+// key.txt (or of a key file kept elsewhere), and a long-term API key not even
+// there: its hash is.
 //
 // Not a goal: other data. Packages that keep files name their own folder in it.
 //

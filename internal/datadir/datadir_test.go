@@ -516,6 +516,32 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+func TestSealedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d")
+	f := open(t, path, Options{})
+	if _, err := f.ReadSealed("other.age"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%v", err)
+	}
+	for _, want := range []string{"TOPSECRET", "ANOTHER"} {
+		if err := f.WriteSealed("other.age", []byte(want)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := attach(t, path, Options{}).ReadSealed("other.age"); err != nil || string(got) != want {
+			t.Errorf("%q, %v", got, err)
+		}
+		raw, err := os.ReadFile(f.file("other.age"))
+		if err != nil || bytes.Contains(raw, []byte(want)) {
+			t.Errorf("in clear, %v", err)
+		}
+	}
+	if err := os.WriteFile(f.file("other.age"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.ReadSealed("other.age"); err == nil || !strings.Contains(err.Error(), "other.age") {
+		t.Errorf("damaged: %v", err)
+	}
+}
+
 func TestSecretsDoNotPrint(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "d"), Options{})
 	creds, key, err := f.CreateAccessKey("a", "")

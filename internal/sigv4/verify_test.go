@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -433,6 +434,36 @@ func FuzzParse(f *testing.F) {
 			if p.Verify(r, "secret", sha256.Sum256(nil), testTime) == nil {
 				t.Error("a made-up signature is accepted")
 			}
+		}
+	})
+}
+
+func FuzzParseAPIKey(f *testing.F) {
+	key, err := PresignAPIKey(Credentials{"AKIDEXAMPLE", "secret", "token/+="}, "us-east-1", testTime, time.Hour)
+	if err != nil {
+		f.Fatal(err)
+	}
+	plain, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(key, APIKeyPrefix))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(plain))
+	f.Add("bedrock.amazonaws.com/?X-Amz-Expires=1&X-Amz-Expires=1")
+	f.Add("bedrock.amazonaws.com/?Version=%3")
+	f.Fuzz(func(t *testing.T, s string) {
+		k, err := ParseAPIKey(APIKeyPrefix + base64.StdEncoding.EncodeToString([]byte(s)))
+		if err != nil {
+			if !errors.Is(err, ErrAPIKeyFormat) {
+				t.Error(err)
+			}
+			return
+		}
+		if k.AccessKeyID == "" || k.Region == "" || k.Life < time.Second || k.Life > MaxAPIKeyLife {
+			t.Errorf("%+v", k)
+		}
+		// What verifies says what was signed, in whatever order and escapes.
+		if k.Verify("secret", testTime) == nil && (k.AccessKeyID != "AKIDEXAMPLE" || k.Region != "us-east-1" || k.Life != time.Hour || !k.Time.Equal(testTime) || k.SessionToken != "token/+=") {
+			t.Errorf("altered and accepted: %q", s)
 		}
 	})
 }
