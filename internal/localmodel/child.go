@@ -7,8 +7,8 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/localmodel/worker"
 )
 
-// ChildMode is the hidden subcommand that RunChild stands behind.
-const ChildMode = "engine-child"
+// ChildCommand is the hidden subcommand that RunChild stands behind.
+const ChildCommand = "engine-child"
 
 // RunChild is the child process: its settings come on standard input, so that
 // no list of processes shows them, and it ends when that closes.

@@ -84,7 +84,7 @@ func New(o Options) (*Engine, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.Self = []string{self, ChildMode}
+		o.Self = []string{self, ChildCommand}
 	}
 	if o.Slots <= 0 {
 		o.Slots = defaultSlots

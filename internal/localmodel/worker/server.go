@@ -68,7 +68,7 @@ func (s *server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/messages", s.messages)
 	mux.HandleFunc("POST /v1/messages/count_tokens", s.count)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, messages.Errorf(messages.NotFound, "no such path: %s %s", r.Method, r.URL.Path))
+		fail(w, messages.Errorf(messages.UnknownOperation, "no such path: %s %s", r.Method, r.URL.Path))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if s.token != "" && subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+s.token)) != 1 {
@@ -225,25 +225,9 @@ func fail(w http.ResponseWriter, err error) {
 	reply(w, status, body)
 }
 
-// render gives an error in Anthropic's shape. Only what this server can raise
-// has a row.
+// render gives an error in Anthropic's shape.
 func render(err error) (int, any) {
 	e := messages.AsError(err)
-	status, kind := http.StatusInternalServerError, "api_error"
-	switch e.Kind {
-	case messages.InvalidRequest:
-		status, kind = http.StatusBadRequest, "invalid_request_error"
-	case messages.InvalidAPIKey:
-		status, kind = http.StatusUnauthorized, "authentication_error"
-	case messages.NotFound:
-		status, kind = http.StatusNotFound, "not_found_error"
-	case messages.TooLarge:
-		status, kind = http.StatusRequestEntityTooLarge, "request_too_large"
-	case messages.Throttled:
-		status, kind = http.StatusTooManyRequests, "rate_limit_error"
-	case messages.Unavailable:
-		status, kind = http.StatusServiceUnavailable, "overloaded_error"
-	default:
-	}
-	return status, object{"type": "error", "error": object{"type": kind, "message": e.Message}}
+	face := e.Kind.Face()
+	return face.Status, object{"type": "error", "error": object{"type": face.Type, "message": e.Message}}
 }
