@@ -17,8 +17,8 @@ var claudeOwn = map[string]func(*testing.T, *subject){
 	"mantle": func(t *testing.T, s *subject) {
 		says(t, output(t, claude(t, s, shared.outcrop, onMantle, "-p", "hi, mantle")), "hi, mantle")
 	},
-	"streamed":        func(t *testing.T, s *subject) { claudeStreams(t, s, nil, "gate-claude-code") },
-	"mantle-streamed": func(t *testing.T, s *subject) { claudeStreams(t, s, onMantle, "gate-claude-code-mantle") },
+	"stream":        func(t *testing.T, s *subject) { claudeStreams(t, s, nil, "gate-claude-code") },
+	"mantle-stream": func(t *testing.T, s *subject) { claudeStreams(t, s, onMantle, "gate-claude-code-mantle") },
 	"tools": func(t *testing.T, s *subject) {
 		out := output(t, claude(t, s, shared.outcrop, nil, "-p", "run the tool", "--allowedTools", "Bash(echo:*)",
 			"--output-format", "stream-json", "--verbose"))
@@ -26,7 +26,7 @@ var claudeOwn = map[string]func(*testing.T, *subject){
 		says(t, out, `"result":"It ran."`)
 	},
 	// An error in a stream is made good by a call without one.
-	"throttled": func(t *testing.T, s *subject) {
+	"error": func(t *testing.T, s *subject) {
 		says(t, output(t, claude(t, s, shared.outcrop, nil, "-p", "throttle midway")), "throttle midway")
 	},
 	"refused": func(t *testing.T, s *subject) {

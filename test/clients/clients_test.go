@@ -2,12 +2,14 @@ package clients
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,16 +56,14 @@ func TestClients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := c.ready(t, tree)
 			for _, op := range c.all() {
 				t.Run(op, func(t *testing.T) {
-					row := result{Client: c.name, Version: version, Operation: op}
-					if err != nil {
-						row.Status, row.Reason = "skip", err.Error()
-						shared.results.add(row)
-						t.Skipf("SKIPPED: %s %s cannot be installed: %v", c.name, version, err)
-					}
 					t.Parallel()
+					row := result{Client: c.name, Version: version, Operation: op}
+					s := shared.subject(t, c, func(reason string) {
+						row.Status, row.Reason = "skip", reason
+						shared.results.add(row)
+					})
 					shared.results.watch(t, row)
 					if run := c.own[op]; run != nil {
 						run(t, s)
@@ -79,7 +79,7 @@ func TestClients(t *testing.T) {
 // all are the client's operations in the matrix's order.
 func (c client) all() []string {
 	var names []string
-	for _, op := range operationNames {
+	for _, op := range slices.Concat(columns[0], columns[1]) {
 		if c.own[op] != nil || slices.Contains(c.operations, op) {
 			names = append(names, op)
 		}
@@ -104,32 +104,57 @@ func (c client) version(tree string) (string, error) {
 	return strings.TrimPrefix(strings.TrimSpace(string(out)), "v"), err
 }
 
-// ready installs or builds the client. An error means that it cannot be had; a Go program that is there but does
-// not compile is a failure.
-func (c client) ready(t *testing.T, tree string) (*subject, error) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+// absent says that a client cannot be had here, which is a skip and no failure.
+type absent struct{ reason error }
+
+func (a absent) Error() string { return a.reason.Error() }
+
+// subject makes the client ready, once, or skips, loudly.
+func (b *bench) subject(t *testing.T, c client, missing func(reason string)) *subject {
+	once, _ := b.ready.LoadOrStore(c.name, sync.OnceValues(c.prepare))
+	s, err := once.(func() (*subject, error))()
+	if gone, ok := errors.AsType[absent](err); ok {
+		missing(gone.Error())
+		t.Skipf("SKIPPED: %s cannot be installed: %v", c.name, gone)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// prepare installs or builds the client. A Go program that does not compile is an error, not an absent client.
+func (c client) prepare() (*subject, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
+	tree, err := filepath.Abs(".")
+	if err != nil {
+		return nil, err
+	}
 	s := &subject{client: c}
 	e, ok := c.installEnv()
 	if !ok {
 		if out, err := exec.CommandContext(ctx, "go", "mod", "download", c.pkg).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("%w: %s", err, out)
+			return nil, absent{fmt.Errorf("%w: %s", err, out)}
 		}
-		exe := filepath.Join(shared.programs, c.program)
+		exe := filepath.Join(shared.tmp, c.program)
 		if out, err := exec.CommandContext(ctx, "go", "build", "-o", exe, "./"+c.program).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
+			return nil, fmt.Errorf("%w: %s", err, out)
 		}
 		s.command = []string{exe}
 		return s, nil
 	}
-	var err error
 	if s.dir, err = e.Ensure(ctx, tree); err != nil {
-		return nil, err
+		return nil, absent{err}
 	}
 	switch {
 	case c.program == "": // the client is its own program
 	case e.Node:
-		s.command = []string{"node", nodeProgram(t, tree, s.dir, c.program)}
+		program, err := nodeProgram(tree, s.dir, c.program)
+		if err != nil {
+			return nil, err
+		}
+		s.command = []string{"node", program}
 	default:
 		s.command = []string{s.python(), filepath.Join(tree, "py", c.program)}
 	}
@@ -139,21 +164,24 @@ func (c client) ready(t *testing.T, tree string) (*subject, error) {
 func (s *subject) python() string { return filepath.Join(s.dir, "bin", "python") }
 
 // nodeProgram lays the scripts beside the installed packages: Node looks for a module's packages from its folder up.
-func nodeProgram(t *testing.T, tree, installed, program string) string {
-	dir := t.TempDir()
+func nodeProgram(tree, installed, program string) (string, error) {
+	dir, err := os.MkdirTemp(shared.tmp, "js-")
+	if err != nil {
+		return "", err
+	}
 	if err := os.Symlink(filepath.Join(installed, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	for _, name := range []string{"report.mjs", program} {
 		b, err := os.ReadFile(filepath.Join(tree, "js", name))
 		if err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
-			t.Fatal(err)
+			return "", err
 		}
 	}
-	return filepath.Join(dir, program)
+	return filepath.Join(dir, program), nil
 }
 
 const patience = 90 * time.Second

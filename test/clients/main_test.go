@@ -6,6 +6,7 @@ package clients
 import (
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 )
 
@@ -15,7 +16,8 @@ type bench struct {
 	gated    *server // on the gate
 	gate     *gate
 	tripwire *tripwire
-	programs string // the Go clients, built
+	tmp      string   // data folders, built programs
+	ready    sync.Map // client name -> func() (*subject, error)
 	results  results
 }
 
@@ -40,7 +42,7 @@ func (b *bench) run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(tmp)
-	b.programs = tmp + "/bin"
+	b.tmp = tmp
 	if b.tripwire, err = newTripwire(); err != nil {
 		return 1, err
 	}

@@ -10,29 +10,29 @@ import (
 	"testing"
 )
 
-// operationNames are the matrix's columns.
-var operationNames = []string{
-	"plain", "streamed", "throttled", "cut", "tools", "1m-beta", "listed", "counted", "identity", "refused", "polluted",
-	"page", "mantle", "mantle-streamed", "mantle-counted", "mantle-refused", "api-key",
+// columns are the matrix's, in two tables: the runtime with its control plane, and Anthropic Messages on mantle.
+var columns = [2][]string{
+	{"plain", "stream", "error", "cut", "tools", "1m", "list", "count", "sts", "refused", "polluted", "page", "api-key"},
+	{"mantle", "mantle-stream", "mantle-count", "mantle-refused"},
 }
 
 // operations are those that clients share; a client's own ones stand with it.
 var operations = map[string]func(*testing.T, *subject){
-	"plain":           func(t *testing.T, s *subject) { answers(t, s.done(t, "plain", hello), "claude-opus-4-6") },
-	"mantle":          func(t *testing.T, s *subject) { answers(t, s.done(t, "mantle", hello), "claude-opus-4-8") },
-	"streamed":        func(t *testing.T, s *subject) { streams(t, s, "stream") },
-	"mantle-streamed": func(t *testing.T, s *subject) { streams(t, s, "mantle-stream") },
-	"throttled":       func(t *testing.T, s *subject) { breaks(t, s, "throttle midway", s.throttled) },
-	"cut":             func(t *testing.T, s *subject) { breaks(t, s, "cut midway", s.cut) },
-	"tools":           tools,
-	"1m-beta":         func(t *testing.T, s *subject) { answers(t, s.done(t, "beta", hello), "claude-opus-4-6") },
-	"listed":          listed,
-	"counted":         func(t *testing.T, s *subject) { counts(t, s, "count-tokens") },
-	"mantle-counted":  func(t *testing.T, s *subject) { counts(t, s, "mantle-count-tokens") },
-	"identity":        identity,
-	"refused":         func(t *testing.T, s *subject) { fails(t, s.run(t, "plain", hello, wrongSecret), s.refused) },
-	"mantle-refused":  mantleRefused,
-	"polluted":        polluted,
+	"plain":          func(t *testing.T, s *subject) { answers(t, s.done(t, "plain", hello), "claude-opus-4-6") },
+	"mantle":         func(t *testing.T, s *subject) { answers(t, s.done(t, "mantle", hello), "claude-opus-4-8") },
+	"stream":         func(t *testing.T, s *subject) { streams(t, s, "stream") },
+	"mantle-stream":  func(t *testing.T, s *subject) { streams(t, s, "mantle-stream") },
+	"error":          func(t *testing.T, s *subject) { breaks(t, s, "throttle midway", s.throttled) },
+	"cut":            func(t *testing.T, s *subject) { breaks(t, s, "cut midway", s.cut) },
+	"tools":          tools,
+	"1m":             func(t *testing.T, s *subject) { answers(t, s.done(t, "beta", hello), "claude-opus-4-6") },
+	"list":           listed,
+	"count":          func(t *testing.T, s *subject) { counts(t, s, "count-tokens") },
+	"mantle-count":   func(t *testing.T, s *subject) { counts(t, s, "mantle-count-tokens") },
+	"sts":            identity,
+	"refused":        func(t *testing.T, s *subject) { fails(t, s.run(t, "plain", hello, wrongSecret), s.refused) },
+	"mantle-refused": mantleRefused,
+	"polluted":       polluted,
 }
 
 const hello = "Hello, world"

@@ -57,7 +57,7 @@ func pythonPage(t *testing.T, s *subject) {
 
 var cliOwn = map[string]func(*testing.T, *subject){
 	"plain": func(t *testing.T, s *subject) { answers(t, cliInvoke(t, s), "claude-opus-4-6") },
-	"listed": func(t *testing.T, s *subject) {
+	"list": func(t *testing.T, s *subject) {
 		var profiles []string
 		cli(t, s, &profiles, "aws bedrock list-inference-profiles --page-size 7 --query 'inferenceProfileSummaries[*].inferenceProfileId'")
 		if len(profiles) < 20 {
@@ -74,7 +74,7 @@ var cliOwn = map[string]func(*testing.T, *subject){
 			t.Errorf("the model's name is %q", name)
 		}
 	},
-	"counted": func(t *testing.T, s *subject) {
+	"count": func(t *testing.T, s *subject) {
 		var n int
 		cli(t, s, &n, `printf '{"invokeModel":{"body":"%s"}}' "$(printf %s "$BODY" | base64 | tr -d '\n')" > input.json && `+
 			`aws bedrock-runtime count-tokens --model-id anthropic.claude-opus-4-6-v1:0 --input file://input.json --query inputTokens`,
@@ -83,7 +83,7 @@ var cliOwn = map[string]func(*testing.T, *subject){
 			t.Errorf("the count is %d", n)
 		}
 	},
-	"identity": cliIdentity,
+	"sts": cliIdentity,
 	"refused": func(t *testing.T, s *subject) {
 		for command, want := range map[string]string{
 			"aws bedrock list-foundation-models": "An error occurred (InvalidSignatureException) when calling the ListFoundationModels operation",
@@ -161,7 +161,7 @@ func cliInvoke(t *testing.T, s *subject) line {
 
 var goOwn = map[string]func(*testing.T, *subject){
 	// GET /v1/models, as the SDK sends it to the runtime host.
-	"listed": func(t *testing.T, s *subject) {
+	"list": func(t *testing.T, s *subject) {
 		if l := s.done(t, "list", ""); len(l.Models) < len(pageModels) {
 			t.Errorf("the models are %q", l.Models)
 		}

@@ -27,8 +27,8 @@ var clients = []client{
 	{
 		name: "bedrock-sdk-typescript", pkg: "@anthropic-ai/bedrock-sdk", env: "js", program: "anthropic_bedrock.mjs",
 		operations: []string{
-			"plain", "streamed", "throttled", "cut", "tools", "1m-beta", "counted", "refused", "polluted",
-			"mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
+			"plain", "stream", "error", "cut", "tools", "1m", "count", "refused", "polluted",
+			"mantle", "mantle-stream", "mantle-count", "mantle-refused",
 		},
 		refused:   failure{Type: "PermissionDeniedError", Status: 403},
 		throttled: failure{Type: "APIError", Code: "throttlingException"},
@@ -67,13 +67,13 @@ var clients = []client{
 
 var (
 	pythonOperations = []string{
-		"plain", "streamed", "throttled", "cut", "tools", "1m-beta", "refused", "polluted", "mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
+		"plain", "stream", "error", "cut", "tools", "1m", "refused", "polluted", "mantle", "mantle-stream", "mantle-count", "mantle-refused",
 	}
 	goOperations = []string{
-		"plain", "streamed", "throttled", "cut", "tools", "1m-beta", "counted", "refused", "polluted",
-		"mantle", "mantle-streamed", "mantle-counted", "mantle-refused",
+		"plain", "stream", "error", "cut", "tools", "1m", "count", "refused", "polluted",
+		"mantle", "mantle-stream", "mantle-count", "mantle-refused",
 	}
 	awsOperations = []string{
-		"plain", "streamed", "throttled", "cut", "tools", "listed", "counted", "identity", "refused", "polluted",
+		"plain", "stream", "error", "cut", "tools", "list", "count", "sts", "refused", "polluted",
 	}
 )
