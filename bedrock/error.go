@@ -1,0 +1,263 @@
+package bedrock
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/anthropics/anthropic-sdk-go/v2"
+
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+// Error is every error of this package, from Bedrock and of its own: find it
+// with errors.As, and its kind with errors.Is and one of the Err values. What
+// came from the service can also be had as an [anthropic.Error], with
+// Anthropic's name for its type.
+type Error struct {
+	Code      string // AWS's name: ThrottlingException; a name of ours where nothing was sent
+	Status    int    // HTTP; in the middle of a stream that of the exception; 0 where nothing was sent
+	Message   string // the service's own words
+	Hint      string // what to do about it; "" where there is nothing to add
+	RequestID string // x-amzn-RequestId
+
+	kind  messages.Kind
+	api   *anthropic.Error
+	cause error
+}
+
+// The kinds of an [Error], for errors.Is.
+var (
+	ErrValidation         = errors.New("bedrock: the request is not valid")
+	ErrAuthentication     = errors.New("bedrock: the signature or the key was refused")
+	ErrAccessDenied       = errors.New("bedrock: access denied")
+	ErrNotFound           = errors.New("bedrock: no such model, profile or resource")
+	ErrQuotaExceeded      = errors.New("bedrock: service quota exceeded")
+	ErrThrottling         = errors.New("bedrock: throttled")
+	ErrModelNotReady      = errors.New("bedrock: the model is not ready")
+	ErrModelTimeout       = errors.New("bedrock: the model took too long")
+	ErrModel              = errors.New("bedrock: the model failed")
+	ErrInternal           = errors.New("bedrock: internal server error")
+	ErrServiceUnavailable = errors.New("bedrock: service unavailable")
+
+	ErrConfiguration = errors.New("bedrock: configuration")             // of the client; nothing was sent
+	ErrNoCredentials = errors.New("bedrock: no credentials")            // nothing was sent
+	ErrUnsupported   = errors.New("bedrock: not on Amazon Bedrock")     // nothing was sent
+	ErrTruncated     = errors.New("bedrock: stream ended early")        // before message_stop
+	ErrCorrupted     = errors.New("bedrock: stream damaged on the way") // a checksum or a frame is wrong
+)
+
+// Codes of errors that are not the service's.
+const (
+	codeConfiguration = "ClientConfiguration"
+	codeCredentials   = "ClientCredentials"
+	codeRequest       = "ClientRequest"
+	codeUnsupported   = "ClientUnsupported"
+	codeTruncated     = "StreamTruncated"
+	codeCorrupted     = "StreamCorrupted"
+)
+
+var ownSentinels = map[string]error{
+	codeConfiguration: ErrConfiguration,
+	codeCredentials:   ErrNoCredentials,
+	codeRequest:       ErrValidation,
+	codeUnsupported:   ErrUnsupported,
+	codeTruncated:     ErrTruncated,
+	codeCorrupted:     ErrCorrupted,
+}
+
+// One row a Kind: a test holds it to that.
+var sentinels = map[messages.Kind]error{
+	messages.InvalidRequest:    ErrValidation,
+	messages.ModelRejected:     ErrValidation,
+	messages.TooLarge:          ErrValidation,
+	messages.UnknownOperation:  ErrNotFound,
+	messages.Conflict:          ErrValidation,
+	messages.QuotaExceeded:     ErrQuotaExceeded,
+	messages.MissingToken:      ErrAuthentication,
+	messages.IncompleteToken:   ErrAuthentication,
+	messages.InvalidSignature:  ErrAuthentication,
+	messages.UnknownKey:        ErrAuthentication,
+	messages.ExpiredToken:      ErrAuthentication,
+	messages.InvalidAPIKey:     ErrAuthentication,
+	messages.AccessDenied:      ErrAccessDenied,
+	messages.NotFound:          ErrNotFound,
+	messages.Throttled:         ErrThrottling,
+	messages.NotReady:          ErrModelNotReady,
+	messages.ModelTimeout:      ErrModelTimeout,
+	messages.ModelFailed:       ErrModel,
+	messages.ModelStreamFailed: ErrModel,
+	messages.Internal:          ErrInternal,
+	messages.Unavailable:       ErrServiceUnavailable,
+	messages.Loop:              ErrInternal,
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString("bedrock: ")
+	if e.kind != 0 {
+		b.WriteString(e.Code)
+		if e.Status != 0 {
+			b.WriteString(" (" + strconv.Itoa(e.Status) + ")")
+		}
+		b.WriteString(": ")
+	}
+	b.WriteString(e.Message)
+	if e.cause != nil {
+		b.WriteString(": " + e.cause.Error())
+	}
+	if e.Hint != "" {
+		b.WriteString(" [" + e.Hint + "]")
+	}
+	if e.RequestID != "" {
+		b.WriteString(" (request " + e.RequestID + ")")
+	}
+	return b.String()
+}
+
+// Is reports whether target is the Err value of e's kind.
+func (e *Error) Is(target error) bool {
+	if e.kind != 0 {
+		return target == sentinels[e.kind]
+	}
+	return target == ownSentinels[e.Code]
+}
+
+// Unwrap gives the [anthropic.Error] and the cause, where there are such.
+func (e *Error) Unwrap() []error {
+	var all []error
+	if e.api != nil {
+		all = append(all, e.api)
+	}
+	if e.cause != nil {
+		all = append(all, e.cause)
+	}
+	return all
+}
+
+func misconfigured(format string, args ...any) *Error {
+	return &Error{Code: codeConfiguration, Message: fmt.Sprintf(format, args...)}
+}
+
+func badRequest(format string, args ...any) *Error {
+	return &Error{Code: codeRequest, Message: fmt.Sprintf(format, args...)}
+}
+
+// final ends a call that sent nothing. Without a response the SDK would take the
+// error for a broken connection and try again.
+func final(err error) (*http.Response, error) {
+	return &http.Response{Header: http.Header{"X-Should-Retry": {"false"}}, Body: http.NoBody}, err
+}
+
+// maxErrorBody bounds what is read of an error's body.
+const maxErrorBody = 1 << 20
+
+// answered makes the error of an HTTP answer, and leaves its body to be read again.
+func answered(res *http.Response) (*Error, error) {
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+	res.Body.Close()
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	e := read(body, res.Header.Get(bedrockapi.HeaderErrorType), res.StatusCode)
+	e.RequestID = res.Header.Get("request-id")
+	if e.Message == "" {
+		e.Message = http.StatusText(res.StatusCode)
+	}
+	e.describe(res, body)
+	return e, nil
+}
+
+// read finds code and message in any of the shapes that runtime, gateways and
+// AWS's authentication layer use.
+func read(body []byte, errorType string, status int) *Error {
+	e := &Error{Status: status}
+	var anthropicType string
+	capital := false
+	if m, err := jsonspan.Scan(nil, body, nil); err == nil {
+		text := func(m jsonspan.Members, data []byte, key string) string {
+			v, ok := m.Get(key)
+			if !ok {
+				return ""
+			}
+			s, err := jsonspan.String(nil, v.Value(data))
+			if err != nil {
+				return ""
+			}
+			return string(s)
+		}
+		if e.Message = text(m, body, "message"); e.Message == "" {
+			e.Message = text(m, body, "Message")
+			capital = e.Message != ""
+		}
+		for _, key := range []string{"__type", "code"} {
+			if errorType == "" {
+				errorType = text(m, body, key)
+			}
+		}
+		if v, ok := m.Get("error"); ok {
+			inner := v.Value(body)
+			if m, err := jsonspan.Scan(nil, inner, nil); err == nil {
+				anthropicType = text(m, inner, "type")
+				if s := text(m, inner, "message"); s != "" {
+					e.Message = s
+				}
+			}
+		}
+	} else if len(body) > 0 && len(body) < 512 {
+		e.Message = strings.TrimSpace(string(body))
+	}
+	if errorType == "" && anthropicType != "" {
+		e.kind = messages.KindOf(anthropicType, status)
+		e.Code = bedrockapi.ExceptionOf(e.kind).Name
+	} else {
+		e.kind, e.Code = kindOf(errorType, status, capital)
+	}
+	return e
+}
+
+// kindOf also gives AWS's spelling of the name; one that the table does not have
+// stays as it came.
+func kindOf(errorType string, status int, capital bool) (messages.Kind, string) {
+	kind := bedrockapi.KindOf(errorType, status)
+	if kind == messages.InvalidAPIKey && !capital {
+		kind = messages.AccessDenied // one name for two kinds: only the authentication layer writes "Message"
+	}
+	name := errorType
+	if i := strings.IndexByte(name, '#'); i >= 0 {
+		name = name[i+1:]
+	}
+	name, _, _ = strings.Cut(name, ":")
+	if x := bedrockapi.ExceptionOf(kind); name == "" || strings.EqualFold(x.Name, name) {
+		name = x.Name
+	}
+	return kind, name
+}
+
+// describe makes the same error as the SDK knows it. Its JSON is the service's
+// with Anthropic's members beside, so that Type and Message work as documented.
+func (e *Error) describe(res *http.Response, body []byte) {
+	inner := append([]byte(`{"type":`), jsonspan.AppendString(nil, e.kind.Face().Type)...)
+	inner = append(append(inner, `,"message":`...), jsonspan.AppendString(nil, e.Message)...)
+	inner = append(inner, '}')
+	m, err := jsonspan.Scan(nil, body, nil)
+	if err != nil {
+		body, m = []byte("{}"), nil
+	}
+	body = jsonspan.Splice(nil, body, m,
+		jsonspan.Edit{Key: "type", Value: []byte(`"error"`)},
+		jsonspan.Edit{Key: "error", Value: inner})
+	e.api = &anthropic.Error{StatusCode: e.Status, RequestID: e.RequestID, Response: res}
+	if res != nil {
+		e.api.Request = res.Request
+	}
+	// Cannot fail: body is JSON.
+	_ = e.api.UnmarshalJSON(body)
+}
