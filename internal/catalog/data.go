@@ -27,6 +27,10 @@ type Catalog struct {
 	sources    []Source
 	prefixes   []string
 	refs       map[string]*entry
+
+	features     []*feature
+	featureIndex map[string]*feature
+	betas        []betaRow
 }
 
 // Load parses and checks the embedded data.
@@ -34,6 +38,9 @@ func Load() (*Catalog, error) {
 	c, err := load(modelsJSON)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: models.json: %w", err)
+	}
+	if err := c.loadFeatures(featuresJSON); err != nil {
+		return nil, fmt.Errorf("catalog: features.json: %w", err)
 	}
 	return c, nil
 }
@@ -208,6 +215,7 @@ func load(data []byte) (*Catalog, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Models[i].ID, err)
 		}
+		m.number = len(c.models)
 		c.models = append(c.models, m)
 		if m.Page != nil {
 			c.page = append(c.page, m)

@@ -65,7 +65,7 @@ type Model struct {
 	APIs               []API // generation APIs; CountTokens is a feature
 	APIVersions        []string
 	InRegion           []string   // Regions that have it on demand
-	Profiles           []Profile  // AWS today, then what only the page has
+	Profiles           []Profile  // in the order of the page's columns, then the later ones
 	PremiumPercent     int64      // on every rate of a geographic or in-Region id
 	MarketplaceProduct string     // AWS Marketplace's id
 	Sources            []Source   // where all this is from
@@ -74,6 +74,7 @@ type Model struct {
 	borders          []time.Time // when an answer about this model changes
 	inRegion, mantle Wall
 	cat              *Catalog
+	number           int // its place in the catalog
 }
 
 // Page is the model's row in the page's table.

@@ -125,7 +125,7 @@ type usd Nanodollars
 func (u *usd) UnmarshalJSON(b []byte) error {
 	var n json.Number
 	if err := json.Unmarshal(b, &n); err != nil {
-		return err
+		return fmt.Errorf("price %s: %w", b, err)
 	}
 	r, ok := new(big.Rat).SetString(string(n))
 	if !ok {
