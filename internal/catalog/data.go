@@ -51,8 +51,8 @@ func (c *Catalog) AsOf() time.Time { return c.asOf }
 // Models lists every model: the page's ten in its order, then the later ones.
 func (c *Catalog) Models() []*Model { return slices.Clone(c.models) }
 
-// SourceList lists where the facts stand in public.
-func (c *Catalog) SourceList() []Source { return slices.Clone(c.sources) }
+// Sources lists where the facts stand in public.
+func (c *Catalog) Sources() []Source { return slices.Clone(c.sources) }
 
 // APIVersion reports the APIs that know that anthropic_version at all.
 func (c *Catalog) APIVersion(version string) ([]API, bool) {

@@ -28,8 +28,8 @@ func (n Nanodollars) USD() string {
 	return sign + strconv.FormatUint(u/1e9, 10) + "." + frac
 }
 
-// Rates are nanodollars per million tokens, by class. A class that a model does
-// not offer has the rate 0.
+// Rates are nanodollars per million tokens, by class. CacheWrite1h is 0 where
+// the model does not offer it.
 type Rates struct {
 	Input, CacheWrite5m, CacheWrite1h, CacheRead, Output Nanodollars
 }
@@ -81,6 +81,9 @@ func Cost(u messages.Usage, p Price) Nanodollars {
 	w5, w1 := u.CacheCreation.Ephemeral5m, u.CacheCreation.Ephemeral1h
 	if rest := u.CacheCreationInputTokens - w5 - w1; rest > 0 {
 		w5 += rest // not split by the upstream: five minutes is the default
+	}
+	if r.CacheWrite1h == 0 {
+		r.CacheWrite1h = r.CacheWrite5m // what the model would have done instead
 	}
 	var s sum
 	s.add(u.InputTokens, r.Input)

@@ -11,7 +11,8 @@ import (
 )
 
 // The price list as published, in dollars a million tokens: input, cache write
-// 5 minutes and 1 hour, cache read, output; and what a regional id adds.
+// 5 minutes and 1 hour (as 5 minutes where it is not offered), cache read,
+// output; and what a regional id adds.
 var priceList = []struct {
 	model, day string
 	short      [5]string
@@ -23,14 +24,14 @@ var priceList = []struct {
 	{model: "claude-opus-4-6", short: [5]string{"5", "6.25", "10", "0.50", "25"}, premium: 10, batch: true},
 	{model: "claude-opus-4-6", day: "2026-02-10", short: [5]string{"5", "6.25", "10", "0.50", "25"}, long: [5]string{"10", "12.50", "20", "1", "37.50"}, over: 200_000, premium: 10, batch: true},
 	{model: "claude-sonnet-4-5", short: [5]string{"3", "3.75", "6", "0.30", "15"}, long: [5]string{"6", "7.50", "12", "0.60", "22.50"}, over: 200_000, premium: 10, batch: true},
-	{model: "claude-sonnet-4", short: [5]string{"3", "3.75", "0", "0.30", "15"}, long: [5]string{"6", "7.50", "0", "0.60", "22.50"}, over: 200_000, batch: true},
-	{model: "claude-3-7-sonnet", short: [5]string{"3", "3.75", "0", "0.30", "15"}, batch: true},
+	{model: "claude-sonnet-4", short: [5]string{"3", "3.75", "3.75", "0.30", "15"}, long: [5]string{"6", "7.50", "7.50", "0.60", "22.50"}, over: 200_000, batch: true},
+	{model: "claude-3-7-sonnet", short: [5]string{"3", "3.75", "3.75", "0.30", "15"}, batch: true},
 	{model: "claude-opus-4-5", short: [5]string{"5", "6.25", "10", "0.50", "25"}, premium: 10, batch: true},
-	{model: "claude-opus-4-1", short: [5]string{"15", "18.75", "0", "1.50", "75"}, batch: true},
-	{model: "claude-opus-4", short: [5]string{"15", "18.75", "0", "1.50", "75"}, batch: true},
+	{model: "claude-opus-4-1", short: [5]string{"15", "18.75", "18.75", "1.50", "75"}, batch: true},
+	{model: "claude-opus-4", short: [5]string{"15", "18.75", "18.75", "1.50", "75"}, batch: true},
 	{model: "claude-haiku-4-5", short: [5]string{"1", "1.25", "2", "0.10", "5"}, premium: 10, batch: true},
-	{model: "claude-3-5-haiku", short: [5]string{"0.80", "1", "0", "0.08", "4"}, batch: true},
-	{model: "claude-3-haiku", short: [5]string{"0.25", "0.30", "0", "0.03", "1.25"}, batch: true},
+	{model: "claude-3-5-haiku", short: [5]string{"0.80", "1", "1", "0.08", "4"}, batch: true},
+	{model: "claude-3-haiku", short: [5]string{"0.25", "0.30", "0.30", "0.03", "1.25"}, batch: true},
 	{model: "claude-sonnet-4-6", short: [5]string{"3", "3.75", "6", "0.30", "15"}, premium: 10, batch: true},
 	{model: "claude-opus-4-7", short: [5]string{"5", "6.25", "10", "0.50", "25"}, premium: 10, batch: true},
 	{model: "claude-opus-4-8", short: [5]string{"5", "6.25", "10", "0.50", "25"}, premium: 10, batch: true},
@@ -149,6 +150,7 @@ func TestCost(t *testing.T) {
 		{"one token more", usage(50_001, 25_000, 0, 25_000, 1000), price("claude-haiku-5-5", Global), "0.0443755"},
 		{"writes that nobody split are for five minutes", messages.Usage{CacheCreationInputTokens: 1_000_000}, price("claude-opus-4-5", Global), "6.25"},
 		{"writes that are split in part", messages.Usage{CacheCreationInputTokens: 1_000_000, CacheCreation: messages.CacheCreation{Ephemeral1h: 400_000}}, price("claude-opus-4-5", Global), "7.75"},
+		{"an hour where there is none", usage(0, 0, 1_000_000, 0, 0), price("claude-opus-4-1", Global), "18.75"},
 		{"a faulty count", usage(-5, 0, 0, 0, 1), price("claude-opus-4-5", Global), "0.000025"},
 	}
 	for _, tt := range tests {

@@ -124,6 +124,9 @@ func (c *Catalog) compute(e *entry, ref, region string, p Policy) (*Resolution, 
 		if p.Mantle {
 			return nil, messages.Errorf(messages.NotFound, "The model '%s' does not exist", ref)
 		}
+		if f, ok := m.Profile(e.prefix); ok && f.PageOnly {
+			return nil, invalid("strict: AWS has no %s. profile of %s", e.prefix, m.Name)
+		}
 		return nil, invalid("strict: AWS spells it %s", join(e.prefix, m.ID))
 	}
 	now := c.at(p)
