@@ -48,3 +48,49 @@ func (s *watchedStream) Next() (gateway.Frame, error) {
 func (*watchedStream) Buffered() bool            { return false }
 func (*watchedStream) UpstreamRequestID() string { return "" }
 func (*watchedStream) Close() error              { return nil }
+
+// endless is an upstream whose stream never ends by itself.
+type endless struct {
+	panics bool
+	onEnd  func()
+}
+
+func (*endless) Name() string { return "endless" }
+func (*endless) Capabilities() gateway.Capabilities {
+	return gateway.Capabilities{Place: routing.Here()}
+}
+
+func (e *endless) Send(ctx context.Context, _ routing.Route, _ gateway.Request) (gateway.Stream, error) {
+	if e.panics {
+		panic("secret cause")
+	}
+	return &endlessStream{endless: e, ctx: ctx}, nil
+}
+
+func (*endless) Count(context.Context, routing.Route, gateway.Request) (int64, error) { return 0, nil }
+
+type endlessStream struct {
+	*endless
+	ctx     context.Context
+	started bool
+}
+
+func (s *endlessStream) Next() (gateway.Frame, error) {
+	if err := s.ctx.Err(); err != nil {
+		return gateway.Frame{}, err
+	}
+	if !s.started {
+		s.started = true
+		return gateway.Frame{Event: "message_start", Data: []byte(`{"type":"message_start","message":{"usage":{"input_tokens":1}}}`)}, nil
+	}
+	return gateway.Frame{Event: "content_block_delta", Data: []byte(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"again and again"}}`)}, nil
+}
+
+func (*endlessStream) Buffered() bool            { return false }
+func (*endlessStream) UpstreamRequestID() string { return "" }
+func (s *endlessStream) Close() error {
+	if s.onEnd != nil {
+		s.onEnd()
+	}
+	return nil
+}
