@@ -164,6 +164,22 @@ func TestReaderLongEvents(t *testing.T) {
 	}
 }
 
+// Small events never make the buffer grow, whatever the reads.
+func TestReaderBufferStays(t *testing.T) {
+	events := &endless{text: "event: x\ndata: " + strings.Repeat("x", 1000) + "\n\n"}
+	for _, src := range []io.Reader{events, iotest.HalfReader(events), iotest.OneByteReader(events)} {
+		r := NewReader(src)
+		for range 200 {
+			if _, err := r.Next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(r.buf) != readSize {
+			t.Errorf("buffer of %d bytes", len(r.buf))
+		}
+	}
+}
+
 func TestReaderLimit(t *testing.T) {
 	for name, unit := range map[string]string{"line": "x", "data lines": "\ndata: x", "comment": ":"} {
 		prefix := "data: a\n\ndata: "
