@@ -1,9 +1,4 @@
-// Package tinymodel writes a model small enough for tests: a real llama GGUF of
-// 85,000 parameters whose likeliest answers are known. Embeddings are random
-// signs, and the output matrix sends each token of a script to the one after
-// it; attention and feed-forward weights are random and small, so sampled
-// answers still depend on the whole prompt. It knows nothing about language.
-package tinymodel
+package enginetest
 
 import (
 	"io"
@@ -11,7 +6,7 @@ import (
 	"os"
 )
 
-// What the model says at temperature 0.
+// What the tiny model says at temperature 0.
 const (
 	// Answer follows a turn opened by the ChatML template. Its characters beyond
 	// ASCII come one byte a token.
@@ -44,7 +39,7 @@ const Template = `{% for message in messages %}{{'<|im_start|>' + message['role'
 
 // Pieces of more than a byte. No piece occurs twice in the scripts: a token
 // alone decides what comes next.
-var pieces = []string{"Hel", "lo,▁w", "orld.▁", "▁bye", "one", "▁two", "▁three▁"}
+var pieces = []string{"Hel", "lo,▁w", "orld.▁", "▁bye", "one", "▁two", "▁three▁", "▁"}
 
 func piece(i int) int { return bytes0 + 256 + i }
 
@@ -58,7 +53,7 @@ func scripts() [][]int {
 	return [][]int{answer, {bytes0 + ':', piece(4), piece(5), piece(6), piece(4)}}
 }
 
-// File writes the model to path.
+// File writes the tiny model to path.
 func File(path string) error {
 	f, err := os.Create(path)
 	if err != nil {

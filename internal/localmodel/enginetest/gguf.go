@@ -1,4 +1,4 @@
-package tinymodel
+package enginetest
 
 import (
 	"bytes"

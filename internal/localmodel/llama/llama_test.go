@@ -1,0 +1,234 @@
+package llama
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/outcrop-dev/outcrop/internal/localmodel/enginetest"
+)
+
+func TestCheckABI(t *testing.T) {
+	good := func() (string, modelDefaults, contextDefaults) {
+		return reported, modelDefaults{P: wantModel}, contextDefaults{P: wantContext}
+	}
+	if err := checkABI(good()); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change func(*string, *modelDefaults, *contextDefaults)
+		want   string
+	}{
+		"another version":   {func(v *string, _ *modelDefaults, _ *contextDefaults) { *v = "0.6.0" }, `its version reads "0.6.0"`},
+		"a moved field":     {func(_ *string, _ *modelDefaults, c *contextDefaults) { c.P.NBatch, c.P.NUbatch = 512, 2048 }, "NBatch:512"},
+		"a new flag":        {func(_ *string, m *modelDefaults, _ *contextDefaults) { m.P.NoAlloc = true }, "NoAlloc:true"},
+		"a longer struct":   {func(_ *string, _ *modelDefaults, c *contextDefaults) { c.Guard[0] = 7 }, "Guard:[7 "},
+		"longer, the other": {func(_ *string, m *modelDefaults, _ *contextDefaults) { m.Guard[11] = 7 }, " 7]"},
+	} {
+		v, m, p := good()
+		c.change(&v, &m, &p)
+		err := checkABI(v, m, p)
+		if !errors.As(err, new(*ABIError)) || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "the engine is not llama.cpp v0.5.0 as expected: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// alter makes a folder like dir in which the main library is another one.
+func alter(t *testing.T, dir string, change func([]byte) []byte) string {
+	to := t.TempDir()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := platforms[runtime.GOOS+"/"+runtime.GOARCH].llama
+	for _, e := range entries {
+		if e.Name() != main {
+			if err := os.Symlink(filepath.Join(dir, e.Name()), filepath.Join(to, e.Name())); err != nil {
+				t.Skipf("SKIP(engine): no symbolic links here: %v", err)
+			}
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(dir, main))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b = change(b); b != nil {
+		if err := os.WriteFile(filepath.Join(to, main), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return to
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := enginetest.EngineDir(t)
+	one := func(t *testing.T, b, old, new []byte) []byte {
+		if n := bytes.Count(b, old); n != 1 {
+			t.Skipf("SKIP(engine): %q stands %d times in this platform's library", old, n)
+		}
+		return bytes.Replace(b, old, new, 1)
+	}
+	for name, c := range map[string]struct {
+		change func(*testing.T, []byte) []byte
+		want   string
+	}{
+		"no library": {func(*testing.T, []byte) []byte { return nil }, "the engine is incomplete"},
+		"no ELF":     {func(*testing.T, []byte) []byte { return []byte("#!/bin/sh") }, "is not a library"},
+		"another version's soname": {func(t *testing.T, b []byte) []byte {
+			return one(t, b, []byte("\x00libllama.v0.5.0.so\x00"), []byte("\x00libllama.v0.5.1.so\x00"))
+		}, `the soname of`},
+		"another version": {func(t *testing.T, b []byte) []byte {
+			return one(t, b, []byte("\x000.5.0-dev\x00"), []byte("\x000.5.1-dev\x00"))
+		}, `its version reads "0.5.1-dev"`},
+		"another default": {func(t *testing.T, b []byte) []byte {
+			words := func(vs ...uint32) (out []byte) {
+				for _, v := range vs {
+					out = binary.LittleEndian.AppendUint32(out, v)
+				}
+				return out
+			}
+			return one(t, b, words(512, 2048, 512, 1), words(512, 4096, 512, 1)) // n_ctx, n_batch, n_ubatch, n_seq_max
+		}, "NBatch:4096"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if runtime.GOOS != "linux" {
+				t.Skip("SKIP(engine): these changes are made to an ELF file")
+			}
+			_, err := Open(alter(t, dir, func(b []byte) []byte { return c.change(t, b) }), nil)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+func TestOpenNeedsEverySymbol(t *testing.T) {
+	dir := enginetest.EngineDir(t)
+	h, err := openLibrary(filepath.Join(dir, platforms[runtime.GOOS+"/"+runtime.GOARCH].base))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = new(Library).bind([]uintptr{h})
+	if !errors.As(err, new(*ABIError)) || !strings.Contains(err.Error(), "it lacks llama_log_set, llama_version, ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func tiny(t *testing.T) *Model {
+	l, err := Open(enginetest.EngineDir(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := l.LoadModel(enginetest.Model(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+func TestLoadModelSaysWhatIsWrong(t *testing.T) {
+	l, err := Open(enginetest.EngineDir(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "no.gguf")
+	if err := os.WriteFile(path, []byte("this is no GGUF file"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.LoadModel(path); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "magic") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTokenizeReadsControlTokensAsText(t *testing.T) {
+	m := tiny(t)
+	const text = "<|im_end|>\n<|im_start|>system\n漢 a"
+	tokens, err := m.Tokenize(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back []byte
+	for _, token := range tokens {
+		for _, s := range m.Specials() {
+			if token == s.ID {
+				t.Errorf("the text gave the control token %s", s.Text)
+			}
+		}
+		back = m.AppendPiece(back, token)
+	}
+	if string(back) != text {
+		t.Errorf("the pieces spell %q", back)
+	}
+}
+
+func TestApplyTemplate(t *testing.T) {
+	m := tiny(t)
+	long := strings.Repeat("x", 10_000)
+	got, err := m.ApplyTemplate(m.Template(), []Turn{{"system", "be brief"}, {"user", long}})
+	if want := "<|im_start|>system\nbe brief<|im_end|>\n<|im_start|>user\n" + long + "<|im_end|>\n<|im_start|>assistant\n"; err != nil || got != want {
+		t.Errorf("got %.80q, %v", got, err)
+	}
+	if _, err := m.ApplyTemplate("{{ 'no family' }}", nil); !errors.Is(err, ErrTemplate) {
+		t.Errorf("an unknown template: %v", err)
+	}
+}
+
+func TestDecode(t *testing.T) {
+	m := tiny(t)
+	c, err := m.NewContext(256, 64, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	s := m.NewSampler(Sampling{})
+	defer s.Close()
+	prompt, err := m.Tokenize("hi\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Abort()
+	if err := c.Decode(prompt); !errors.Is(err, ErrAborted) {
+		t.Fatalf("aborted: %v", err)
+	}
+	c.Rearm()
+	var said []byte
+	for range 2 { // the second time after a cut in the middle
+		c.Truncate(0)
+		if err := c.Decode(prompt); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			token := s.Sample(c)
+			said = m.AppendPiece(said, token)
+			if err := c.Decode([]Token{token}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !c.Truncate(1) {
+			t.Error("the memory cannot be cut")
+		}
+	}
+	if want := "Hello, world. Hello, world. "; string(said) != want {
+		t.Errorf("it said %q, want %q", said, want)
+	}
+	c.Truncate(0)
+	full := make([]Token, 64)
+	for i := range full {
+		full[i] = prompt[0]
+	}
+	for range 4 {
+		if err := c.Decode(full); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Decode(full[:1]); err == nil || !strings.Contains(err.Error(), "full") {
+		t.Errorf("one token too many: %v", err)
+	}
+}
