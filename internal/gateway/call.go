@@ -34,6 +34,7 @@ type Call struct {
 
 	Ref        string // the model in the path, decoded; empty where the body names it
 	HostRegion string // of a Bedrock host name
+	Mantle     bool   // the host is bedrock-mantle's
 	Version    string // the anthropic-version header
 	Betas      []string
 	Options    Options

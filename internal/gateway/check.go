@@ -3,7 +3,6 @@ package gateway
 import (
 	"slices"
 
-	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
@@ -20,7 +19,7 @@ func (g *Gateway) checkModel(head *Head, body *Body, m *catalog.Model) error {
 	say := schemaOf(head.Operation)
 	if head.Version != "" {
 		known := slices.Contains(versions, head.Version)
-		if !known || g.Policy.Strict && !m.AcceptsVersion(head.Version, apiOf(head.Operation)) {
+		if !known || g.Policy.Strict && !m.AcceptsVersion(head.Version, apiOf(head)) {
 			return say.wrong("anthropic_version", "a version that "+m.ID+" accepts, not \""+head.Version+"\"")
 		}
 	}
@@ -39,11 +38,13 @@ func (g *Gateway) checkModel(head *Head, body *Body, m *catalog.Model) error {
 	return g.checkFeatures(head, body, m)
 }
 
-func apiOf(op *bedrockapi.Operation) catalog.API {
+func apiOf(h *Head) catalog.API {
 	switch {
-	case isCount(op):
+	case h.Mantle:
+		return catalog.Mantle
+	case h.count():
 		return catalog.Count
-	case onMessages(op):
+	case onMessages(h.Operation):
 		return catalog.Messages
 	default:
 		return catalog.Invoke

@@ -157,7 +157,7 @@ func (p *pattern) ends(v any) bool {
 // strict, what needs a beta is refused without it.
 func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error {
 	g.detectorOnce.Do(func() { g.detector = &detector{catalog: g.Catalog} })
-	api := apiOf(head.Operation)
+	api := apiOf(head)
 	for _, name := range g.detector.used(body, m, api, catalog.No) {
 		if name == "sampling" && neutralSampling(body) {
 			continue
@@ -209,7 +209,7 @@ func neutralSampling(body *Body) bool {
 func warnBetas(head *Head, m *catalog.Model) []string {
 	var out []string
 	for _, b := range head.Betas {
-		if s := m.Beta(b, apiOf(head.Operation)); s.Known && !s.Accepted {
+		if s := m.Beta(b, apiOf(head)); s.Known && !s.Accepted {
 			out = append(out, "AWS would refuse the beta "+b+" for "+m.ID)
 		}
 	}

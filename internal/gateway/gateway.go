@@ -115,6 +115,7 @@ func (g *Gateway) read(call *Call, caller identity.Caller) (*Head, *Body, error)
 		return nil, nil, err
 	}
 	head.Region = g.CallRegion(caller, call.HostRegion)
+	head.Mantle = call.Mantle || caller.Service == "bedrock-mantle"
 	return head, body, nil
 }
 
@@ -138,7 +139,7 @@ type resolution struct {
 
 func (g *Gateway) resolve(_ identity.Caller, head *Head) (*resolution, error) {
 	policy := g.Policy
-	policy.Now = g.Now()
+	policy.Now, policy.Mantle = g.Now(), head.Mantle
 	res, err := g.Catalog.Resolve(head.Ref, head.Region, policy)
 	if err != nil {
 		return nil, err

@@ -16,11 +16,11 @@ type Head struct {
 	Operation *bedrockapi.Operation
 	Ref       string
 	Region    string
+	Mantle    bool // on the bedrock-mantle surface
 	Stream    bool
 	MaxTokens int64
 	Version   string // of the body, else of the header
 	Betas     []string
-	Features  []string // keys of features.json that the request uses
 	Estimate  int64    // input tokens, by length
 	Length    int
 	Options   Options

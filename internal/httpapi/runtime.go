@@ -94,7 +94,7 @@ func (x *exchange) call(limit int) (*gateway.Call, func(), error) {
 	return &gateway.Call{
 		RequestID: x.requestID, Operation: x.op, Credential: cred, Start: x.start,
 		WireSum: sha256.Sum256(body), Dialect: gateway.Messages, Data: body, WireLength: int64(len(body)),
-		Ref: x.label, HostRegion: hostRegion(x.r.Host),
+		Ref: x.label, HostRegion: hostRegion(x.r.Host), Mantle: strings.HasPrefix(x.r.Host, "bedrock-mantle."),
 		Version: h.Get("anthropic-version"), Betas: betasOf(h), Options: options,
 		Client: activity.ClientIDs{
 			Session: h.Get("x-claude-code-session-id"), Agent: h.Get("x-claude-code-agent-id"),

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"io"
 
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/routing"
@@ -94,3 +95,47 @@ func (s *endlessStream) Close() error {
 	}
 	return nil
 }
+
+// repeated streams the same delta so many times, and allocates nothing for it.
+type repeated struct {
+	frames int
+}
+
+func (*repeated) Name() string { return "repeated" }
+func (*repeated) Capabilities() gateway.Capabilities {
+	return gateway.Capabilities{Place: routing.Here()}
+}
+func (r *repeated) Send(context.Context, routing.Route, gateway.Request) (gateway.Stream, error) {
+	return &repeatedStream{left: r.frames}, nil
+}
+func (*repeated) Count(context.Context, routing.Route, gateway.Request) (int64, error) { return 0, nil }
+
+type repeatedStream struct {
+	left           int
+	started, ended bool
+}
+
+var (
+	startData = []byte(`{"type":"message_start","message":{"usage":{"input_tokens":1}}}`)
+	deltaData = []byte(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"again"}}`)
+	stopData  = []byte(`{"type":"message_stop"}`)
+)
+
+func (s *repeatedStream) Next() (gateway.Frame, error) {
+	switch {
+	case !s.started:
+		s.started = true
+		return gateway.Frame{Event: "message_start", Data: startData}, nil
+	case s.left > 0:
+		s.left--
+		return gateway.Frame{Event: "content_block_delta", Data: deltaData}, nil
+	case !s.ended:
+		s.ended = true
+		return gateway.Frame{Event: "message_stop", Data: stopData}, nil
+	default:
+		return gateway.Frame{}, io.EOF
+	}
+}
+func (*repeatedStream) Buffered() bool            { return false }
+func (*repeatedStream) UpstreamRequestID() string { return "" }
+func (*repeatedStream) Close() error              { return nil }
