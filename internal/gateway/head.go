@@ -21,7 +21,7 @@ type Head struct {
 	MaxTokens int64
 	Version   string // of the body, else of the header
 	Betas     []string
-	Estimate  int64    // input tokens, by length
+	Estimate  int64 // input tokens, by length
 	Length    int
 	Options   Options
 }
