@@ -2,8 +2,6 @@ package bedrock
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net"
 	"net/http"
@@ -29,7 +27,9 @@ type authorizer interface {
 	// permit refuses endpoints that must not see the secret.
 	permit(u *url.URL) error
 	// authorize is run on every attempt: a signature lives for five minutes.
-	authorize(r *http.Request, body []byte) error
+	authorize(r *http.Request, c *call) error
+	// renew forgets what the service called expired; false: there is nothing newer to get.
+	renew() bool
 }
 
 // signature is SigV4.
@@ -42,7 +42,7 @@ type signature struct {
 
 func (a *signature) permit(*url.URL) error { return nil } // the secret is never sent
 
-func (a *signature) authorize(r *http.Request, body []byte) error {
+func (a *signature) authorize(r *http.Request, call *call) error {
 	c, err := a.provider.Retrieve(r.Context())
 	if err == nil && (c.AccessKeyID == "" || c.SecretAccessKey == "") {
 		err = fmt.Errorf("the provider %q gave empty credentials", c.Source)
@@ -54,10 +54,17 @@ func (a *signature) authorize(r *http.Request, body []byte) error {
 		return &Error{Code: codeCredentials, Message: "no AWS credentials: looked at " + a.looked, cause: err}
 	}
 	strip(r.Header)
-	sum := sha256.Sum256(body)
-	return a.signer.Sign(r, hex.EncodeToString(sum[:]), sigv4.Credentials{
+	return a.signer.Sign(r, call.sha256(), sigv4.Credentials{
 		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
 	}, a.region, signingName, time.Now())
+}
+
+func (a *signature) renew() bool {
+	c, ok := a.provider.(*aws.CredentialsCache)
+	if ok {
+		c.Invalidate()
+	}
+	return ok
 }
 
 // apiKey is a Bedrock API key.
@@ -73,7 +80,7 @@ func (a *apiKey) permit(u *url.URL) error {
 	return misconfigured("an API key (%s) over http would be readable on the way: %s must be https, or this machine", a.source, u.Redacted())
 }
 
-func (a *apiKey) authorize(r *http.Request, _ []byte) error {
+func (a *apiKey) authorize(r *http.Request, _ *call) error {
 	token, err := a.token(r.Context())
 	if err != nil {
 		return &Error{Code: codeCredentials, Message: "no API key from " + a.source, cause: err}
@@ -86,11 +93,14 @@ func (a *apiKey) authorize(r *http.Request, _ []byte) error {
 	return nil
 }
 
+func (a *apiKey) renew() bool { return false }
+
 // anonymous leaves it to a gateway.
 type anonymous struct{}
 
-func (anonymous) permit(*url.URL) error                 { return nil }
-func (anonymous) authorize(*http.Request, []byte) error { return nil }
+func (anonymous) permit(*url.URL) error                { return nil }
+func (anonymous) authorize(*http.Request, *call) error { return nil }
+func (anonymous) renew() bool                          { return false }
 
 // strip takes off what is meant for Anthropic's own service.
 func strip(h http.Header) {

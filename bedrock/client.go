@@ -6,6 +6,8 @@ import (
 
 	"github.com/anthropics/anthropic-sdk-go/v2"
 	"github.com/anthropics/anthropic-sdk-go/v2/option"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go/auth/bearer"
 )
 
 // Client is the official client, connected to Amazon Bedrock. Messages and
@@ -31,7 +33,7 @@ func New(ctx context.Context, opts ...ClientOption) (*Client, error) {
 	all := []option.RequestOption{
 		option.WithoutEnvironmentDefaults(),
 		option.WithBaseURL(b.base.String()),
-		option.WithHTTPClient(doer),
+		option.WithHTTPClient(lastSigner{doer}),
 	}
 	all = append(all, s.requestOptions...)
 	all = append(all, option.WithMiddleware(b.handle))
@@ -64,3 +66,32 @@ func (c *Client) Region() string { return c.backend.region }
 
 // BaseURL is where calls go, without a slash at the end.
 func (c *Client) BaseURL() string { return c.backend.base.String() }
+
+// AWSConfig is for AWS's own clients on the same identity, Region and endpoint:
+//
+//	bedrockruntime.NewFromConfig(client.AWSConfig()) // Converse, guardrails
+//
+// Its endpoint is set only where [New] was given one.
+func (c *Client) AWSConfig() aws.Config {
+	b := c.backend
+	cfg := aws.Config{Region: b.region}
+	if b.doer != nil {
+		cfg.HTTPClient = b.doer
+	}
+	if b.ownBase {
+		cfg.BaseEndpoint = aws.String(b.base.String())
+	}
+	switch auth := b.auth.(type) {
+	case *signature:
+		cfg.Credentials = auth.provider
+	case *apiKey:
+		cfg.AuthSchemePreference = []string{"httpBearerAuth"}
+		cfg.BearerAuthTokenProvider = bearer.TokenProviderFunc(func(ctx context.Context) (bearer.Token, error) {
+			token, err := auth.token(ctx)
+			return bearer.Token{Value: token}, err
+		})
+	default:
+		cfg.Credentials = aws.AnonymousCredentials{}
+	}
+	return cfg
+}

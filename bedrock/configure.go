@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/anthropics/anthropic-sdk-go/v2/option"
+
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 )
 
@@ -16,7 +18,9 @@ import (
 type backend struct {
 	region  string
 	base    *url.URL // no slash at the end
+	ownBase bool     // not AWS's for the Region
 	auth    authorizer
+	doer    option.HTTPClient // nil: the SDK's choice
 	catalog *catalog.Catalog
 	idle    time.Duration
 }
@@ -55,7 +59,7 @@ func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, e
 	if err != nil {
 		return nil, nil, err
 	}
-	base, err := s.findBase(region, source)
+	base, own, err := s.findBase(region, source)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -70,7 +74,7 @@ func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, e
 	if err != nil {
 		return nil, nil, fmt.Errorf("bedrock: %w", err)
 	}
-	return s, &backend{region: region, base: base, auth: auth, catalog: c, idle: s.idle}, nil
+	return s, &backend{region: region, base: base, ownBase: own, auth: auth, doer: s.httpClient, catalog: c, idle: s.idle}, nil
 }
 
 // identify picks the caller: one explicit identity, else the environment's
@@ -148,7 +152,7 @@ func validRegion(s string) bool {
 	return true
 }
 
-func (s *settings) findBase(region, regionSource string) (*url.URL, error) {
+func (s *settings) findBase(region, regionSource string) (base *url.URL, own bool, err error) {
 	text, source := s.baseURL, "WithBaseURL"
 	if text == "" {
 		text, source = os.Getenv(envBaseURL), envBaseURL
@@ -158,25 +162,25 @@ func (s *settings) findBase(region, regionSource string) (*url.URL, error) {
 	}
 	if text == "" {
 		fips, dual := strings.EqualFold(os.Getenv(envFIPS), "true"), strings.EqualFold(os.Getenv(envDualStack), "true")
-		return &url.URL{Scheme: "https", Host: endpointHost(region, fips, dual)}, nil
+		return &url.URL{Scheme: "https", Host: endpointHost(region, fips, dual)}, false, nil
 	}
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return nil, misconfigured("%s is not a URL", source) // the parser's text repeats it, and it may hold a password
+		return nil, false, misconfigured("%s is not a URL", source) // the parser's text repeats it, and it may hold a password
 	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, misconfigured("%s: %q does not begin with https:// or http://", source, u.Redacted())
+		return nil, false, misconfigured("%s: %q does not begin with https:// or http://", source, u.Redacted())
 	case u.Hostname() == "":
-		return nil, misconfigured("%s: %q names no host", source, u.Redacted())
+		return nil, false, misconfigured("%s: %q names no host", source, u.Redacted())
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, misconfigured("%s: %q has a query or a fragment; a base URL is scheme, host and path", source, u.Redacted())
+		return nil, false, misconfigured("%s: %q has a query or a fragment; a base URL is scheme, host and path", source, u.Redacted())
 	}
 	if named := regionOfHost(u.Hostname()); named != "" && named != region {
-		return nil, misconfigured("%s names %s, but calls would be signed for %s (from %s), and AWS would refuse them: give WithRegion(%q)",
+		return nil, false, misconfigured("%s names %s, but calls would be signed for %s (from %s), and AWS would refuse them: give WithRegion(%q)",
 			source, named, region, regionSource, named)
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
-	return u, nil
+	return u, true, nil
 }
 
 // partitions: the DNS names of AWS's partitions, by what a Region begins with.

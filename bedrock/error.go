@@ -27,7 +27,8 @@ type Error struct {
 	Hint      string // what to do about it; "" where there is nothing to add
 	RequestID string // x-amzn-RequestId
 
-	kind  messages.Kind
+	kind  messages.Kind // 0: not from the service
+	bare  bool          // no AWS error at all: some other server's answer
 	api   *anthropic.Error
 	cause error
 }
@@ -50,7 +51,7 @@ var (
 	ErrNoCredentials = errors.New("bedrock: no credentials")            // nothing was sent
 	ErrUnsupported   = errors.New("bedrock: not on Amazon Bedrock")     // nothing was sent
 	ErrTruncated     = errors.New("bedrock: stream ended early")        // before message_stop
-	ErrCorrupted     = errors.New("bedrock: stream damaged on the way") // a checksum or a frame is wrong
+	ErrCorrupted     = errors.New("bedrock: answer damaged on the way") // a checksum is wrong, or what came is no such answer
 )
 
 // Codes of errors that are not the service's.
@@ -60,7 +61,7 @@ const (
 	codeRequest       = "ClientRequest"
 	codeUnsupported   = "ClientUnsupported"
 	codeTruncated     = "StreamTruncated"
-	codeCorrupted     = "StreamCorrupted"
+	codeCorrupted     = "AnswerCorrupted"
 )
 
 var ownSentinels = map[string]error{
@@ -166,7 +167,7 @@ func answered(res *http.Response) (*Error, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := read(body, res.Header.Get(bedrockapi.HeaderErrorType), res.StatusCode)
+	e := parse(body, res.Header.Get(bedrockapi.HeaderErrorType), res.StatusCode)
 	e.RequestID = res.Header.Get("request-id")
 	if e.Message == "" {
 		e.Message = http.StatusText(res.StatusCode)
@@ -175,9 +176,9 @@ func answered(res *http.Response) (*Error, error) {
 	return e, nil
 }
 
-// read finds code and message in any of the shapes that runtime, gateways and
+// parse finds code and message in any of the shapes that runtime, gateways and
 // AWS's authentication layer use.
-func read(body []byte, errorType string, status int) *Error {
+func parse(body []byte, errorType string, status int) *Error {
 	e := &Error{Status: status}
 	var anthropicType string
 	capital := false
@@ -211,7 +212,7 @@ func read(body []byte, errorType string, status int) *Error {
 				}
 			}
 		}
-	} else if len(body) > 0 && len(body) < 512 {
+	} else if e.bare = errorType == ""; len(body) > 0 && len(body) < 512 {
 		e.Message = strings.TrimSpace(string(body))
 	}
 	if errorType == "" && anthropicType != "" {

@@ -2,10 +2,14 @@ package bedrock
 
 import (
 	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/anthropics/anthropic-sdk-go/v2/option"
@@ -16,11 +20,54 @@ import (
 
 // call is one attempt.
 type call struct {
-	op     *bedrockapi.Operation // nil: a path of Bedrock's own, sent as it is
-	model  string
-	betas  []string
-	body   []byte
-	native bool
+	op      *bedrockapi.Operation // nil: a path of Bedrock's own, sent as it is
+	model   string
+	betas   []string
+	retries int // attempts before this one
+
+	backend *backend
+	body    []byte
+	sent    *payload // body, as the request carries it
+	digest  string   // of body; "" until it is asked for
+}
+
+type callKey struct{} // of the *call in a request's context
+
+// payload is a request's body. Its identity tells whether a middleware has put
+// another one in its place.
+type payload struct{ bytes.Reader }
+
+func (*payload) Close() error { return nil }
+
+// set makes body that of r.
+func (c *call) set(r *http.Request, body []byte) {
+	c.body, c.digest = body, ""
+	r.GetBody = func() (io.ReadCloser, error) {
+		p := &payload{}
+		p.Reset(body)
+		return p, nil
+	}
+	c.sent = &payload{}
+	c.sent.Reset(body)
+	r.Body, r.ContentLength = c.sent, int64(len(body))
+	r.Header.Del("Content-Length")
+}
+
+// sha256 is the hex digest of the body.
+func (c *call) sha256() string {
+	if c.digest == "" {
+		sum := sha256.Sum256(c.body)
+		c.digest = hex.EncodeToString(sum[:])
+	}
+	return c.digest
+}
+
+// authorize signs r as it stands, for the endpoint that it goes to.
+func (c *call) authorize(r *http.Request) error {
+	if err := c.backend.auth.permit(r.URL); err != nil { // a request option may have moved the call
+		return err
+	}
+	return c.backend.auth.authorize(r, c)
 }
 
 // handle is the client's middleware: Anthropic's request in, Bedrock's out, and
@@ -30,17 +77,34 @@ func (b *backend) handle(r *http.Request, next option.MiddlewareNext) (*http.Res
 	if err != nil {
 		return final(err)
 	}
-	if err := b.auth.permit(r.URL); err != nil { // a request option may have moved the call
+	if err := c.authorize(r); err != nil {
 		return final(err)
 	}
-	if err := b.auth.authorize(r, c.body); err != nil {
-		return final(err)
-	}
-	res, err := next(r)
+	res, err := next(r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 	if err != nil || res == nil {
 		return res, err
 	}
-	return b.answer(c, r, res)
+	return b.answer(c, res)
+}
+
+// lastSigner signs once more where a request leaves, since a middleware that a
+// call brings along runs after the client's and may have changed it.
+type lastSigner struct{ doer option.HTTPClient }
+
+func (l lastSigner) Do(r *http.Request) (*http.Response, error) {
+	if c, ok := r.Context().Value(callKey{}).(*call); ok {
+		if p, ok := r.Body.(*payload); !ok || p != c.sent {
+			body, err := drain(r)
+			if err != nil {
+				return final(err)
+			}
+			c.set(r, body)
+		}
+		if err := c.authorize(r); err != nil {
+			return final(err)
+		}
+	}
+	return l.doer.Do(r)
 }
 
 const (
@@ -51,26 +115,22 @@ const (
 // rewrite turns r into Bedrock's request for the same thing.
 func (b *backend) rewrite(r *http.Request) (*call, error) {
 	path := r.URL.EscapedPath()
-	c := &call{}
+	c := &call{backend: b}
+	c.retries, _ = strconv.Atoi(r.Header.Get("X-Stainless-Retry-Count")) // absent: the caller took it off
 	if prefix, ok := strings.CutSuffix(path, pathMessages); ok && r.Method == http.MethodPost {
 		return c, b.toInvoke(c, r, prefix)
 	}
 	if prefix, ok := strings.CutSuffix(path, pathCount); ok && r.Method == http.MethodPost {
 		return c, b.toCount(c, r, prefix)
 	}
-	if err := refuse(r.Method, path); err != nil {
+	if err := b.refuse(path); err != nil {
 		return nil, err
 	}
-	c.native = true
 	body, err := drain(r)
-	if err != nil {
-		return nil, err
+	if err == nil && body != nil {
+		c.set(r, body)
 	}
-	if body != nil {
-		setBody(r, body)
-	}
-	c.body = body
-	return c, nil
+	return c, err
 }
 
 // known: a body that spells one of these otherwise is refused, since the service
@@ -93,10 +153,10 @@ func (b *backend) toInvoke(c *call, r *http.Request, prefix string) error {
 			c.op = bedrockapi.InvokeModelStream
 		}
 	}
-	if c.body, err = b.adapt(c, r, body, members); err != nil {
+	if body, err = b.adapt(c, r, body, members); err != nil {
 		return err
 	}
-	setBody(r, c.body)
+	c.set(r, body)
 	return setPath(r.URL, prefix, c.op, c.model)
 }
 
@@ -127,7 +187,7 @@ func (c *call) read(r *http.Request) ([]byte, jsonspan.Members, error) {
 
 // adapt splices the body: Bedrock takes model and stream from the path, version,
 // betas and user profile from the body.
-func (b *backend) adapt(c *call, r *http.Request, body []byte, members jsonspan.Members) ([]byte, error) {
+func (b *backend) adapt(c *call, r *http.Request, body []byte, members jsonspan.Members, dropBetas ...string) ([]byte, error) {
 	edits := make([]jsonspan.Edit, 0, 6)
 	edits = append(edits, jsonspan.Edit{Key: "model"}, jsonspan.Edit{Key: "stream"})
 
@@ -144,10 +204,13 @@ func (b *backend) adapt(c *call, r *http.Request, body []byte, members jsonspan.
 	if err != nil {
 		return nil, err
 	}
-	if len(betas) > 0 {
-		edits = append(edits, jsonspan.Edit{Key: "anthropic_beta", Value: list(betas)})
+	c.betas = slices.DeleteFunc(betas, func(beta string) bool { return slices.Contains(dropBetas, beta) })
+	switch _, inBody := members.Get("anthropic_beta"); {
+	case len(c.betas) > 0:
+		edits = append(edits, jsonspan.Edit{Key: "anthropic_beta", Value: list(c.betas)})
+	case inBody:
+		edits = append(edits, jsonspan.Edit{Key: "anthropic_beta"})
 	}
-	c.betas = betas
 	r.Header.Del("Anthropic-Beta")
 
 	if id := r.Header.Get("Anthropic-User-Profile-Id"); id != "" {
@@ -236,11 +299,4 @@ func drain(r *http.Request) ([]byte, error) {
 		return nil, badRequest("the request's body cannot be read: %v", err)
 	}
 	return buf.Bytes(), nil
-}
-
-func setBody(r *http.Request, body []byte) {
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	r.Body, _ = r.GetBody()
-	r.ContentLength = int64(len(body))
-	r.Header.Del("Content-Length")
 }
