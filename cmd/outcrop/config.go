@@ -148,7 +148,7 @@ type configCheckCmd struct {
 	File string `arg:"" optional:"" type:"path" help:"File to check; the one that serve would read without it."`
 }
 
-func (c configCheckCmd) Run(con console, k *kong.Context) error {
+func (c configCheckCmd) Run(con console) error {
 	s, path, err := loadSettings(c.File)
 	if err != nil {
 		return err
@@ -157,17 +157,12 @@ func (c configCheckCmd) Run(con console, k *kong.Context) error {
 		fmt.Fprintf(con.Err, "no configuration file (%s); the defaults hold\n", configPath())
 		return nil
 	}
-	var flags []*kong.Flag
-	for _, n := range k.Model.Node.Children {
-		if n.Name == "serve" {
-			flags = n.Flags
-		}
+	parser, err := newParser(new(cli), console{Out: io.Discard, Err: io.Discard})
+	if err != nil {
+		return err
 	}
-	if err := s.check(flags); err != nil {
-		return fmt.Errorf("config %s: %w", path, err)
-	}
-	if _, err := parseServe(s); err != nil {
-		return fmt.Errorf("config %s: %w", path, err)
+	if _, err := parser.Parse([]string{"serve", "--config", path}); err != nil {
+		return err
 	}
 	names := make([]string, 0, len(s))
 	for name := range s {
@@ -175,7 +170,11 @@ func (c configCheckCmd) Run(con console, k *kong.Context) error {
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		fmt.Fprintf(con.Out, "%s: %v\n", name, s[name])
+		v := s[name]
+		if name == "upstream_key" {
+			v = "(secret)"
+		}
+		fmt.Fprintf(con.Out, "%s: %v\n", name, v)
 	}
 	fmt.Fprintf(con.Err, "%s is good\n", path)
 	return nil

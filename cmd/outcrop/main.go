@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -41,12 +40,6 @@ type cli struct {
 	Version versionCmd `cmd:"" group:"tools" help:"Print the version."`
 }
 
-// console is where a command reads and writes: data on Out, talk on Err.
-type console struct {
-	In       io.Reader
-	Out, Err io.Writer
-}
-
 // exitCode ends a command with a status and no further message.
 type exitCode int
 
@@ -74,22 +67,7 @@ func run(ctx context.Context, args []string, con console) (code int) {
 			code = int(exit)
 		}
 	}()
-	parser, err := kong.New(&c,
-		kong.Name("outcrop"),
-		kong.Description("Claude on Amazon Bedrock, on your own machine: one binary that speaks Bedrock to any official client.\n\nStart with: outcrop run"),
-		kong.UsageOnError(),
-		kong.Writers(con.Out, con.Err),
-		kong.Exit(func(code int) { panic(exitCode(code)) }), // kong expects Exit not to return
-		kong.DefaultEnvars("OUTCROP"),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
-		kong.ExplicitGroups([]kong.Group{
-			{Key: "server", Title: "Serve and point clients:"},
-			{Key: "catalog", Title: "Models:"},
-			{Key: "access", Title: "Who may come in:"},
-			{Key: "tools", Title: "Tools:"},
-		}),
-		kong.Vars{"data": defaultData(), "listen": defaultListen, "region": defaultRegion},
-	)
+	parser, err := newParser(&c, con)
 	if err != nil {
 		fmt.Fprintln(con.Err, "outcrop:", err)
 		return 1
@@ -99,7 +77,9 @@ func run(ctx context.Context, args []string, con console) (code int) {
 	}
 	k, err := parser.Parse(args)
 	if err != nil {
-		parser.FatalIfErrorf(err)
+		fmt.Fprintln(con.Err, "outcrop:", err)
+		fmt.Fprintf(con.Err, "  %s --help tells more\n", selected(err))
+		return 2
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	switch err := k.Run(con); {
@@ -113,4 +93,34 @@ func run(ctx context.Context, args []string, con console) (code int) {
 		fmt.Fprintln(con.Err, "outcrop:", err)
 		return 1
 	}
+}
+
+func newParser(c *cli, con console) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("outcrop"),
+		kong.Description("Claude on Amazon Bedrock, on your own machine: one binary that speaks Bedrock to any official client.\n\nStart with: outcrop run"),
+		kong.Writers(con.Out, con.Err),
+		kong.Exit(func(code int) { panic(exitCode(code)) }), // kong expects Exit not to return
+		kong.DefaultEnvars("OUTCROP"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "server", Title: "Serve and point clients:"},
+			{Key: "catalog", Title: "Models:"},
+			{Key: "access", Title: "Who may come in:"},
+			{Key: "tools", Title: "Tools:"},
+		}),
+		kong.Vars{"data": defaultData(), "listen": defaultListen, "region": defaultRegion},
+	)
+}
+
+// selected is the command that a parse error is about. Help itself would go to
+// standard output, which a shell may be about to eval.
+func selected(err error) string {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil {
+		if n := parse.Context.Selected(); n != nil {
+			return n.FullPath()
+		}
+	}
+	return "outcrop"
 }

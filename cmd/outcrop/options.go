@@ -1,10 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 
 	"github.com/alecthomas/kong"
 
@@ -30,17 +29,44 @@ type dataOption struct {
 	KeyFile string `type:"path" placeholder:"FILE" help:"File of the age key that seals the data folder, if it is kept elsewhere."`
 }
 
+// open sets the folder up on its first use, and attaches to it beside a server
+// that may be running.
+func (d dataOption) open() (*datadir.Folder, error) {
+	o := datadir.Options{KeyFile: d.KeyFile}
+	f, err := datadir.Attach(d.Data, o)
+	if !errors.Is(err, datadir.ErrNotSetUp) {
+		return f, err
+	}
+	first, err := datadir.Open(d.Data, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := first.Close(); err != nil {
+		return nil, err
+	}
+	return datadir.Attach(d.Data, o)
+}
+
 // serveOptions are the settings of a server, on the command line and in
 // outcrop.yaml.
 type serveOptions struct {
-	Config string `type:"path" placeholder:"FILE" help:"Configuration file; its keys are these flags, with _ for -."`
 	Listen string `default:"${listen}" placeholder:"ADDR" help:"Address to serve on; port 0 takes a free one. Default: ${default}."`
 	dataOption
+	answerOptions
+	Tls bool   `help:"Serve TLS as well, on the same port, with a certificate of a local CA."`
+	Log string `enum:"text,json,off" default:"text" help:"Access log on standard error: text, json or off. Default: text."`
+
+	InsecureSkipAuth bool `help:"Let everyone in. Only on a loopback address."`
+
+	temporary bool // it ends with the command that started it: see state
+}
+
+// answerOptions are what any command says that starts a server: how it answers.
+type answerOptions struct {
+	Config  string `type:"path" placeholder:"FILE" help:"Configuration file; its keys are the flags of serve, with _ for -."`
 	Region  string `default:"${region}" help:"Region of a call whose credential and host name none. Default: ${default}."`
 	Strict  bool   `help:"Answer as AWS does today, where that differs from the page."`
 	MaxBody int64  `placeholder:"BYTES" help:"Lower the limits of request bodies to this."`
-	Tls     bool   `help:"Serve TLS as well, on the same port, with a certificate of a local CA."`
-	Log     string `enum:"text,json,off" default:"text" help:"Access log on standard error: text, json or off. Default: text."`
 
 	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), scripted (an echo), scripted:FILE, or the http(s) URL of a server that speaks Anthropic Messages. Default: local."`
 	UpstreamModel   string   `placeholder:"NAME" help:"Model name to send to a URL upstream, in place of Claude's."`
@@ -50,53 +76,33 @@ type serveOptions struct {
 	Model     string `type:"path" placeholder:"FILE" help:"GGUF file for the local engine. Default: SmolLM2-135M-Instruct."`
 	EngineDir string `type:"path" placeholder:"DIR" help:"Folder of llama.cpp's libraries for the local engine."`
 	Cache     string `type:"path" placeholder:"DIR" help:"Where the engine and its model are kept. Default: the user's cache folder."`
-
-	InsecureSkipAuth bool `help:"Let everyone in. Only on a loopback address."`
 }
 
-// configArg finds --config before the command line is parsed, since the file
-// gives defaults to the parse.
-func configArg(args []string) string {
-	for i, a := range args {
-		if a == "--" {
-			break
-		}
-		if v, ok := strings.CutPrefix(a, "--config="); ok {
-			return v
-		}
-		if a == "--config" && i+1 < len(args) {
-			return args[i+1]
+// BeforeResolve gives the parse what the configuration file says.
+func (o *answerOptions) BeforeResolve(k *kong.Kong, ctx *kong.Context) error {
+	named := ""
+	for _, f := range ctx.Selected().Flags {
+		if f.Name == "config" {
+			named = ctx.FlagValue(f).(string)
 		}
 	}
-	return ""
-}
-
-// readsConfig says which commands start a server.
-func readsConfig(args []string) bool {
-	for _, a := range args {
-		switch {
-		case strings.HasPrefix(a, "-"):
-			continue
-		default:
-			return a == "serve" || a == "run" || a == "tour" || a == "exec"
-		}
-	}
-	return false
-}
-
-// parseServe reads s as serve would, without a command line.
-func parseServe(s settings) (*serveOptions, error) {
-	var o struct{ serveOptions }
-	k, err := kong.New(&o, kong.DefaultEnvars("OUTCROP"), kong.Resolvers(s.resolver()), kong.Writers(io.Discard, os.Stderr), kong.Exit(func(int) {}),
-		kong.Vars{"data": defaultData(), "listen": defaultListen, "region": defaultRegion})
+	s, path, err := loadSettings(named)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.check(k.Model.Node.Flags); err != nil {
-		return nil, err
+	if err := s.check(serveFlags(k.Model)); err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
 	}
-	if _, err := k.Parse(nil); err != nil {
-		return nil, fmt.Errorf("%w", err)
+	ctx.AddResolver(s.resolver())
+	return nil
+}
+
+// serveFlags are what a configuration file may set, whichever command reads it.
+func serveFlags(app *kong.Application) []*kong.Flag {
+	for _, n := range app.Children {
+		if n.Name == "serve" {
+			return n.Flags
+		}
 	}
-	return &o.serveOptions, nil
+	return nil
 }

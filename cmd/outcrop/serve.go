@@ -37,14 +37,14 @@ func (s *server) banner(w io.Writer, o *serveOptions) {
 	if found := foreignCredentials(); len(found) > 0 {
 		fmt.Fprintf(w, "  not used  %s: real AWS is called only with --upstream bedrock\n", strings.Join(found, ", "))
 	}
-	fmt.Fprintf(w, "  clients   eval \"$(outcrop env%s)\"\n", o.dataFlag())
+	fmt.Fprintf(w, "  clients   eval \"$(%s env%s)\"\n", self(), o.dataFlag())
 }
 
 func (o *serveOptions) dataFlag() string {
 	if o.Data == defaultData() {
 		return ""
 	}
-	return " --data " + o.Data
+	return " --data " + quoteSh(o.Data)
 }
 
 // foreignCredentials names the credentials that lie about and are not used,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
@@ -40,6 +40,7 @@ type server struct {
 	Data     *datadir.Folder
 	Account  string
 
+	instance string // tells this server from one that took its address later
 	http     *http.Server
 	served   chan error
 	stateful string // server.json, removed at the end
@@ -48,7 +49,7 @@ type server struct {
 
 // startServer listens first, so that a taken port is the first thing to be said.
 func startServer(o *serveOptions, con console) (_ *server, err error) {
-	s := &server{served: make(chan error, 1), Records: activity.NewRing(ringSize)}
+	s := &server{instance: rand.Text(), served: make(chan error, 1), Records: activity.NewRing(ringSize)}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -101,7 +102,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	}
 	s.URL = fmt.Sprintf("%s://%s", scheme, reachable(addr))
 	s.stateful = filepath.Join(o.Data, stateFile)
-	if err := writeState(s.stateful, state{URL: s.URL, PID: os.Getpid(), Region: o.Region, Upstream: s.Upstream.Name()}); err != nil {
+	if err := writeState(s.stateful, s.state(o)); err != nil {
 		return nil, err
 	}
 	go func() { s.served <- s.http.Serve(ln) }()
@@ -114,10 +115,11 @@ func anonymous(account string) identity.Owner {
 }
 
 func (s *server) health() []httpapi.HealthRow {
-	if s.Note == "" {
-		return nil
+	rows := []httpapi.HealthRow{{Name: "instance", Value: s.instance}}
+	if s.Note != "" {
+		rows = append(rows, httpapi.HealthRow{Name: "note", Value: s.Note})
 	}
-	return []httpapi.HealthRow{{Name: "note", Value: s.Note}}
+	return rows
 }
 
 // wait serves until ctx ends, then lets calls finish.
@@ -179,12 +181,20 @@ func newLogger(format string, con console) *slog.Logger {
 // commands; it holds no secret.
 type state struct {
 	URL      string `json:"url"`
+	Instance string `json:"instance"`
 	PID      int    `json:"pid"`
 	Region   string `json:"region"`
 	Upstream string `json:"upstream"`
+	// Temporary: it ends with the command that started it, so that no other
+	// command may lean on it.
+	Temporary bool `json:"temporary,omitempty"`
 }
 
 const stateFile = "server.json"
+
+func (s *server) state(o *serveOptions) state {
+	return state{URL: s.URL, Instance: s.instance, PID: os.Getpid(), Region: o.Region, Upstream: s.Upstream.Name(), Temporary: o.temporary}
+}
 
 func writeState(path string, st state) error {
 	raw, err := json.Marshal(st)
@@ -220,6 +230,8 @@ func running(ctx context.Context, dir string) (st state, ok bool) {
 	if err != nil {
 		return st, false
 	}
-	resp.Body.Close()
-	return st, resp.StatusCode == http.StatusOK && strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json")
+	defer resp.Body.Close()
+	var health struct{ Instance string }
+	err = json.NewDecoder(io.LimitReader(resp.Body, 1<<16)).Decode(&health)
+	return st, err == nil && resp.StatusCode == http.StatusOK && health.Instance == st.Instance
 }

@@ -60,7 +60,7 @@ func (s *server) openScripted(scenario scripted.Scenario) (err error) {
 }
 
 func (s *server) openLocal(o *serveOptions, log *slog.Logger) error {
-	files, err := modelfiles.Find(modelfiles.Options{Dir: o.Cache, EngineDir: o.EngineDir, Weights: o.Model})
+	files, err := modelfiles.Find(o.modelFiles())
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (s *server) openURL(o *serveOptions, self netip.AddrPort, hop string) error
 	}
 	s.Upstream, err = messagesup.New(messagesup.Options{Name: u.Scheme + "://" + u.Host, URL: o.Upstream, APIKey: strings.TrimPrefix(o.UpstreamKey, "Bearer "),
 		Bearer: strings.HasPrefix(o.UpstreamKey, "Bearer "), Model: o.UpstreamModel, Hop: hop,
-		Client: &http.Client{Transport: transport},
+		Client:       &http.Client{Transport: transport},
 		Capabilities: gateway.Capabilities{Place: place, Images: true, Documents: true, Tools: true, Thinking: true}})
 	return err
 }

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"text/tabwriter"
+
+	"golang.org/x/term"
+)
+
+// console is where a command reads and writes: data on Out, talk on Err.
+type console struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// terminal says whether someone sits there: what asks for nobody must not wait.
+func (c console) terminal() bool {
+	for _, v := range []any{c.In, c.Out} {
+		f, ok := v.(*os.File)
+		if !ok || !term.IsTerminal(int(f.Fd())) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c console) writeJSON(v any) error {
+	enc := json.NewEncoder(c.Out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// table aligns tab-separated lines.
+func table(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 0, 4, 2, ' ', 0) }
+
+// self is this program as its user can call it again.
+func self() string {
+	exe, err := os.Executable()
+	if err != nil {
+		return "outcrop"
+	}
+	if found, err := exec.LookPath("outcrop"); err == nil {
+		a, errA := os.Stat(found)
+		b, errB := os.Stat(exe)
+		if errA == nil && errB == nil && os.SameFile(a, b) {
+			return "outcrop"
+		}
+	}
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, exe); err == nil && filepath.IsLocal(rel) {
+			return "." + string(filepath.Separator) + rel
+		}
+	}
+	return exe
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/anthropics/anthropic-sdk-go/v2"
+
+	"github.com/outcrop-dev/outcrop/bedrock"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/sigv4"
+)
+
+// visit is a front door as a client knows it: an address, a Region and a key.
+type visit struct {
+	url      string
+	region   string
+	key      sigv4.Credentials
+	http     *http.Client
+	upstream string // as the door itself says
+	catalog  *catalog.Catalog
+	signer   sigv4.Signer
+}
+
+func (v *visit) String() string {
+	if v.upstream == "" {
+		return v.url
+	}
+	return v.url + " (" + v.upstream + ": not Claude)"
+}
+
+func visitServer(s *server, o *serveOptions) (*visit, error) {
+	key, _, err := s.Data.FirstKey()
+	if err != nil {
+		return nil, err
+	}
+	client, err := clientTrusting(filepath.Join(s.Data.Path(), caCertFile))
+	if err != nil {
+		return nil, err
+	}
+	return &visit{url: s.URL, region: o.Region, key: key, http: client, upstream: s.Upstream.Name(), catalog: s.Catalog}, nil
+}
+
+// visitEndpoint goes wherever the user says, as the environment's AWS identity.
+func visitEndpoint(ctx context.Context, endpoint string) (*visit, error) {
+	a, err := environmentAsker(ctx, endpoint, "")
+	if err != nil {
+		return nil, err
+	}
+	creds, err := a.cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the environment's AWS credentials: %w\n  for an outcrop on this machine: eval \"$(%s env)\"", err, self())
+	}
+	cat, err := catalog.Load()
+	if err != nil {
+		return nil, err
+	}
+	v := &visit{url: strings.TrimRight(endpoint, "/"), region: a.cfg.Region, http: &http.Client{}, catalog: cat,
+		key: sigv4.Credentials{AccessKeyID: creds.AccessKeyID, SecretAccessKey: creds.SecretAccessKey, SessionToken: creds.SessionToken}}
+	if req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.url+"/healthz", nil); err == nil {
+		if resp, err := v.http.Do(req); err == nil {
+			v.upstream = resp.Header.Get("X-Outcrop-Upstream")
+			resp.Body.Close()
+		}
+	}
+	return v, nil
+}
+
+// client is our own Go client, as a user makes it.
+func (v *visit) client(ctx context.Context, region string) (*bedrock.Client, error) {
+	return bedrock.New(ctx, bedrock.WithBaseURL(v.url), bedrock.WithRegion(region), bedrock.WithHTTPClient(v.http),
+		bedrock.WithCredentials(v.key.AccessKeyID, v.key.SecretAccessKey, v.key.SessionToken))
+}
+
+// greeting is the page's own request.
+func greeting(model string, maxTokens int64) anthropic.MessageNewParams {
+	return anthropic.MessageNewParams{
+		Model: anthropic.Model(model), MaxTokens: maxTokens,
+		Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock("Hello, world"))},
+	}
+}
+
+func textOf(m *anthropic.Message) string {
+	var b strings.Builder
+	for _, block := range m.Content {
+		b.WriteString(block.Text)
+	}
+	return b.String()
+}
+
+// reply is an answer as it came.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// refusal is the exception's name and text.
+func (r *reply) refusal() string {
+	var e struct{ Message string }
+	_ = json.Unmarshal(r.body, &e)
+	name, _, _ := strings.Cut(r.header.Get("X-Amzn-Errortype"), ":")
+	return fmt.Sprintf("%d %s: %s", r.status, name, e.Message)
+}
+
+// send signs a request for Bedrock and sends it.
+func (v *visit) send(ctx context.Context, method, region, path string, body []byte) (*reply, error) {
+	req, err := http.NewRequestWithContext(ctx, method, v.url+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	sum := sha256.Sum256(body)
+	if err := v.signer.Sign(req, hex.EncodeToString(sum[:]), v.key, region, "bedrock", time.Now()); err != nil {
+		return nil, err
+	}
+	resp, err := v.http.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	r := &reply{status: resp.StatusCode, header: resp.Header}
+	r.body, err = io.ReadAll(io.LimitReader(resp.Body, 32<<20))
+	return r, err
+}
+
+// get reads a list of the control plane.
+func (v *visit) get(ctx context.Context, region, path string, into any) error {
+	r, err := v.send(ctx, http.MethodGet, region, path, nil)
+	if err != nil {
+		return err
+	}
+	if r.status != http.StatusOK {
+		return fmt.Errorf("GET %s in %s: %s", path, region, r.refusal())
+	}
+	return json.Unmarshal(r.body, into)
+}
+
+// invoke is InvokeModel with the page's greeting and more members.
+func (v *visit) invoke(ctx context.Context, region, model string, more map[string]any) (*reply, error) {
+	body := map[string]any{
+		"anthropic_version": "bedrock-2023-05-31", "max_tokens": 16,
+		"messages": []any{map[string]any{"role": "user", "content": "Hello, world"}},
+	}
+	for k, member := range more {
+		body[k] = member
+	}
+	raw, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return v.send(ctx, http.MethodPost, region, "/model/"+url.PathEscape(model)+"/invoke", raw)
+}
+
+// answers holds an invoke to an answer.
+func (v *visit) answers(ctx context.Context, region, model string, more map[string]any) (*anthropic.Message, error) {
+	r, err := v.invoke(ctx, region, model, more)
+	if err != nil {
+		return nil, err
+	}
+	if r.status != http.StatusOK {
+		return nil, fmt.Errorf("%s in %s: %s", model, region, r.refusal())
+	}
+	m := new(anthropic.Message)
+	return m, json.Unmarshal(r.body, m)
+}
+
+// refuses holds an invoke to a refusal whose text has the words.
+func (v *visit) refuses(ctx context.Context, region, model string, more map[string]any, words string) (string, error) {
+	r, err := v.invoke(ctx, region, model, more)
+	if err != nil {
+		return "", err
+	}
+	if r.status == http.StatusOK {
+		return "", fmt.Errorf("%s in %s answered, and should have been refused", model, region)
+	}
+	if !strings.Contains(r.refusal(), words) {
+		return "", fmt.Errorf("%s in %s: refused with %s", model, region, r.refusal())
+	}
+	return r.refusal(), nil
+}
