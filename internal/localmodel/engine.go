@@ -173,7 +173,7 @@ func (e *Engine) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		}
 		c, err := p.dial(ctx)
 		if err == nil {
-			return &conn{Conn: c, drop: sync.OnceFunc(e.drop)}, nil
+			return &conn{Conn: c, p: p, drop: sync.OnceFunc(e.drop)}, nil
 		}
 		e.drop()
 		if try > 0 || ctx.Err() != nil {
@@ -188,10 +188,41 @@ func (e *Engine) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// conn keeps the engine from idling out while a request runs over it.
+// conn keeps the engine from idling out while a request runs over it. It breaks
+// when the process dies, and the socket may still take callers for a moment then:
+// whoever hears of the break hears of it after the burial, so that a next request
+// gets the next process.
 type conn struct {
 	net.Conn
+	p    *process
 	drop func()
+}
+
+// burial is how long the end of a process may take to be noticed.
+const burial = time.Second
+
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.mourn(err)
+	return n, err
+}
+
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.mourn(err)
+	return n, err
+}
+
+func (c *conn) mourn(err error) {
+	if err == nil || errors.Is(err, net.ErrClosed) {
+		return
+	}
+	late := time.NewTimer(burial)
+	defer late.Stop()
+	select {
+	case <-c.p.done:
+	case <-late.C:
+	}
 }
 
 func (c *conn) Close() error {
@@ -278,7 +309,7 @@ func (e *Engine) buried(p *process, err error) {
 	e.fails++
 	wait := backoff(e.fails)
 	e.restAt = time.Now().Add(wait)
-	e.opt.Log.Warn("the embedded model stopped", "error", err, "restart", "with the next request", "not_before", wait)
+	e.opt.Log.Warn("the embedded model stopped; the next request starts it again", "error", err, "rest", wait)
 }
 
 // backoff is how long an engine rests after n failures in a row: the first

@@ -84,7 +84,7 @@ type functions struct {
 }
 
 // Open loads the engine's libraries from dir and checks their layout. The
-// engine's own log lines go to log; nil discards them.
+// engine's own warnings go to log; nil discards them.
 func Open(dir string, log func(line string)) (*Library, error) {
 	n, ok := platforms[runtime.GOOS+"/"+runtime.GOARCH]
 	if !ok {
@@ -182,14 +182,13 @@ type logTail struct {
 }
 
 const (
-	levelInfo  = 2
 	levelWarn  = 3 // ggml_log_level
 	levelError = 4
 )
 
 func (t *logTail) write(level uintptr, text *byte, _ uintptr) uintptr {
-	lv := uint32(level)
-	if lv < levelInfo { // one line per tensor and graph input
+	// A load writes hundreds of lines below these, one a tensor.
+	if lv := uint32(level); lv != levelWarn && lv != levelError {
 		return 0
 	}
 	t.mu.Lock()
@@ -203,11 +202,9 @@ func (t *logTail) write(level uintptr, text *byte, _ uintptr) uintptr {
 	if s == "" {
 		return 0
 	}
-	if lv == levelError || lv == levelWarn {
-		t.bad = append(t.bad, s)
-		if len(t.bad) > 4 {
-			t.bad = t.bad[1:]
-		}
+	t.bad = append(t.bad, s)
+	if len(t.bad) > 4 {
+		t.bad = t.bad[1:]
 	}
 	if t.sink != nil {
 		t.sink(s)

@@ -55,7 +55,7 @@ type outcome struct {
 // run answers prompt and hands each stretch of text to emit as it comes. It
 // returns within one node of the graph when ctx ends.
 func (s *slot) run(ctx context.Context, prompt []llama.Token, r *chat.Request, stops []string, seed uint32, emit func(string) error) (o outcome, err error) {
-	if err := s.fit(len(prompt) + r.MaxTokens); err != nil {
+	if err := s.fit(len(prompt) + min(r.MaxTokens, s.window)); err != nil {
 		return o, err
 	}
 	left := make(chan struct{})
@@ -69,7 +69,7 @@ func (s *slot) run(ctx context.Context, prompt []llama.Token, r *chat.Request, s
 			err = context.Cause(ctx)
 		}
 	}()
-	if o.reused, err = s.read(prompt); err != nil {
+	if o.reused, err = s.read(ctx, prompt); err != nil {
 		return o, err
 	}
 	return o, s.write(ctx, len(prompt), r, stops, seed, emit, &o)
@@ -98,13 +98,16 @@ func (s *slot) close() {
 }
 
 // read feeds the prompt, from the end of the kept prefix on.
-func (s *slot) read(prompt []llama.Token) (reused int, err error) {
+func (s *slot) read(ctx context.Context, prompt []llama.Token) (reused int, err error) {
 	reused = s.prefix(prompt)
 	if !s.ctx.Truncate(reused) {
 		reused = 0
 	}
 	s.kept = append(s.kept[:0:0], prompt[:reused]...)
 	for at := reused; at < len(prompt); {
+		if err := ctx.Err(); err != nil {
+			return reused, err // the abort is on its way
+		}
 		end := min(at+chunk, len(prompt))
 		if err := s.decode(prompt[at:end]); err != nil {
 			return reused, err

@@ -1,0 +1,161 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/outcrop-dev/outcrop/internal/localmodel/chat"
+	"github.com/outcrop-dev/outcrop/internal/localmodel/enginetest"
+	"github.com/outcrop-dev/outcrop/internal/localmodel/llama"
+)
+
+func tinySlot(t *testing.T) (*slot, *prompter) {
+	lib, err := llama.Open(enginetest.EngineDir(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := lib.LoadModel(enginetest.Model(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &slot{model: m, window: enginetest.Window, threads: 1}
+	t.Cleanup(func() {
+		s.close()
+		m.Close()
+	})
+	return s, newPrompter(m)
+}
+
+func ask(t *testing.T, p *prompter, user, prefill string, max int) (*chat.Request, []llama.Token) {
+	r := &chat.Request{Turns: []chat.Turn{{Role: "user", Text: user}}, Prefill: prefill, MaxTokens: max}
+	prompt, err := p.tokens(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, prompt
+}
+
+func TestSlotStopsWithinOneToken(t *testing.T) {
+	s, p := tinySlot(t)
+	r, prompt := ask(t, p, "hi", enginetest.LoopPrefill, 50_000)
+	ctx, cancel := context.WithCancel(t.Context())
+	var said strings.Builder
+	texts := 0
+	o, err := s.run(ctx, prompt, r, nil, 1, func(text string) error {
+		said.WriteString(text)
+		if texts++; texts == 5 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || texts != 5 || o.output != 5 {
+		t.Errorf("%v after %d texts, %d tokens", err, texts, o.output)
+	}
+	if got := said.String(); got != "one two three one two" {
+		t.Errorf("it said %q", got)
+	}
+	// The slot is as good as new.
+	r, prompt = ask(t, p, "hi", "", 100)
+	said.Reset()
+	if _, err := s.run(t.Context(), prompt, r, nil, 1, func(text string) error { said.WriteString(text); return nil }); err != nil || said.String() != enginetest.Answer {
+		t.Errorf("afterwards: %q, %v", said.String(), err)
+	}
+}
+
+func TestSlotStopsInsideAPrompt(t *testing.T) {
+	s, p := tinySlot(t)
+	r, prompt := ask(t, p, strings.Repeat("long ", 500), "", 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	emit := func(string) error { t.Error("it answered"); return nil }
+	if _, err := s.run(ctx, prompt, r, nil, 1, emit); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if len(s.kept) != 0 {
+		t.Errorf("%d tokens are kept of a prompt that was not read", len(s.kept))
+	}
+}
+
+func TestSlotKeepsWholeChunks(t *testing.T) {
+	s, p := tinySlot(t)
+	say := func(user string, seed uint32) (string, int) {
+		r, prompt := ask(t, p, user, "", 40)
+		r.Temperature = 1
+		var said strings.Builder
+		o, err := s.run(t.Context(), prompt, r, nil, seed, func(text string) error { said.WriteString(text); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return said.String(), o.reused
+	}
+	// The template writes "<|im_start|>user\n" before and "<|im_end|>\n<|im_start|>assistant\n" behind it.
+	base := strings.Repeat("x", 200)
+	for _, c := range []struct {
+		user   string
+		reused int
+	}{
+		{base, 0},
+		{base, 192},
+		{base + " and more", 192},
+		{base[:150], 128},
+		{"y" + base, 0},
+		{"y", 0},
+		{"y", 0},
+	} {
+		fresh, _ := tinySlot(t)
+		fresh, s = s, fresh
+		want, cold := say(c.user, 7)
+		fresh, s = s, fresh
+		got, reused := say(c.user, 7)
+		if cold != 0 || reused != c.reused {
+			t.Errorf("%.10s… (%d): %d tokens reused, want %d", c.user, len(c.user), reused, c.reused)
+		}
+		if got != want {
+			t.Errorf("%.10s… (%d): the answer depends on what was kept:\n%q\n%q", c.user, len(c.user), got, want)
+		}
+	}
+}
+
+func TestSlotGrowsWithItsRequests(t *testing.T) {
+	s, p := tinySlot(t)
+	s.window = 5000
+	for _, c := range []struct{ max, size int }{{10, 1024}, {2000, 2048}, {10, 2048}, {math.MaxInt, 5120}} {
+		r, prompt := ask(t, p, "hi", "", c.max)
+		if _, err := s.run(t.Context(), prompt, r, nil, 1, func(string) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.ctx.Size(); got != c.size {
+			t.Errorf("max_tokens %d: room for %d tokens, want %d", c.max, got, c.size)
+		}
+	}
+}
+
+func TestSlotEndsWithItsWindow(t *testing.T) {
+	s, p := tinySlot(t)
+	s.window = 300
+	r, prompt := ask(t, p, "hi", enginetest.LoopPrefill, 1000)
+	o, err := s.run(t.Context(), prompt, r, nil, 1, func(string) error { return nil })
+	if err != nil || !o.full || o.output != s.window-len(prompt)+1 {
+		t.Errorf("%+v, %v, with a prompt of %d", o, err, len(prompt))
+	}
+}
+
+func TestPromptWithoutTemplate(t *testing.T) {
+	_, p := tinySlot(t)
+	p.template = ""
+	r, prompt := ask(t, p, "hi", " Well", 10)
+	var text []byte
+	for _, token := range prompt {
+		text = p.model.AppendPiece(text, token)
+	}
+	if want := "User: hi\n\nAssistant: Well"; string(text) != want {
+		t.Errorf("the prompt reads %q", text)
+	}
+	stops := p.stops(r)
+	if len(stops) != 1 || !p.implicit(r, stops[0]) {
+		t.Errorf("stops %q", stops)
+	}
+}
