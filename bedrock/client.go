@@ -32,7 +32,7 @@ func New(ctx context.Context, opts ...ClientOption) (*Client, error) {
 	}
 	all := []option.RequestOption{
 		option.WithoutEnvironmentDefaults(),
-		option.WithBaseURL(b.base.String()),
+		b.address(),
 		option.WithHTTPClient(lastSigner{doer}),
 	}
 	all = append(all, s.requestOptions...)
@@ -53,13 +53,17 @@ func Option(ctx context.Context, opts ...ClientOption) option.RequestOption {
 		return option.Join(option.WithoutEnvironmentDefaults(),
 			option.WithMiddleware(func(*http.Request, option.MiddlewareNext) (*http.Response, error) { return final(err) }))
 	}
-	all := []option.RequestOption{option.WithoutEnvironmentDefaults(), option.WithBaseURL(b.base.String())}
+	all := []option.RequestOption{option.WithoutEnvironmentDefaults(), b.address()}
 	if s.httpClient != nil {
 		all = append(all, option.WithHTTPClient(s.httpClient))
 	}
 	all = append(all, s.requestOptions...)
 	return option.Join(append(all, option.WithMiddleware(b.handle))...)
 }
+
+// address ends the base URL with a slash: the SDK would add one to the decoded
+// path alone, and lose a %2F in it.
+func (b *backend) address() option.RequestOption { return option.WithBaseURL(b.base.String() + "/") }
 
 // Region is the one that calls are signed for.
 func (c *Client) Region() string { return c.backend.region }
