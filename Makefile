@@ -33,8 +33,10 @@ cross:                ## builds for every platform that is promised
 	  echo "build $$p"; GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./... || exit 1; done
 
 release: build        ## a tarball with engine and model in it, for this platform
-	@$(BIN) fetch
-	@go run ./test/release $(BIN) dist
+	@set -e; name=outcrop-$(VERSION)-$$(go env GOOS)-$$(go env GOARCH); dir=dist/$$name; \
+	rm -rf $$dir; mkdir -p $$dir; cp $(BIN) LICENSE README.md $$dir/; \
+	$(BIN) fetch --cache $$dir/lib; \
+	tar -C dist -czf dist/$$name.tar.gz $$name; ls -l dist/$$name.tar.gz
 
 clean:
 	rm -rf bin dist
