@@ -41,10 +41,12 @@ func (c *runCmd) Run(ctx context.Context, con console) error {
 		return err
 	}
 	s.banner(con.Err, &c.serveOptions)
+	s.quiet.Store(true) // no log line in the middle of the answer
 	if err := s.hello(ctx, &c.serveOptions, con.Out); err != nil && ctx.Err() == nil {
 		return errors.Join(fmt.Errorf("hello: %w", err), s.shutdown())
 	}
 	s.point(&c.serveOptions, con.Out)
+	s.quiet.Store(false)
 	return s.wait(ctx)
 }
 

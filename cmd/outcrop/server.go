@@ -41,6 +41,7 @@ type server struct {
 	Account  string
 
 	instance string // tells this server from one that took its address later
+	quiet    atomic.Bool // the access log pauses
 	http     *http.Server
 	served   chan error
 	stateful string // server.json, removed at the end
@@ -81,7 +82,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	}
 	logs := activity.Logs{s.Records}
 	if o.Log != "off" {
-		logs = append(logs, activity.AccessLog{Log: logger})
+		logs = append(logs, pausable{activity.AccessLog{Log: logger}, &s.quiet})
 	}
 	policy := catalog.Policy{Strict: o.Strict}
 	handler := &httpapi.Server{
@@ -112,6 +113,18 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 // anonymous owns the calls of --insecure-skip-auth.
 func anonymous(account string) identity.Owner {
 	return identity.Owner{Account: account, Partition: "aws", ARN: "arn:aws:iam::" + account + ":user/anonymous", UserID: "anonymous"}
+}
+
+// pausable leaves records out while quiet is set.
+type pausable struct {
+	activity.Log
+	quiet *atomic.Bool
+}
+
+func (p pausable) Record(r activity.Record) {
+	if !p.quiet.Load() {
+		p.Log.Record(r)
+	}
 }
 
 func (s *server) health() []httpapi.HealthRow {
