@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
@@ -40,7 +41,7 @@ type server struct {
 	Data     *datadir.Folder
 	Account  string
 
-	instance string // tells this server from one that took its address later
+	instance string      // tells this server from one that took its address later
 	quiet    atomic.Bool // the access log pauses
 	http     *http.Server
 	served   chan error
