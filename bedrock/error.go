@@ -228,8 +228,8 @@ func parse(body []byte, errorType string, status int) *Error {
 // stays as it came.
 func kindOf(errorType string, status int, capital bool) (messages.Kind, string) {
 	kind := bedrockapi.KindOf(errorType, status)
-	if kind == messages.InvalidAPIKey && !capital {
-		kind = messages.AccessDenied // one name for two kinds: only the authentication layer writes "Message"
+	if kind == messages.AccessDenied && capital {
+		kind = messages.InvalidAPIKey // one name for two kinds: only the authentication layer writes "Message"
 	}
 	name := errorType
 	if i := strings.IndexByte(name, '#'); i >= 0 {
