@@ -25,9 +25,20 @@ var claudeOwn = map[string]func(*testing.T, *subject){
 		says(t, out, `"content":"the tool ran"`)
 		says(t, out, `"result":"It ran."`)
 	},
-	// An error in a stream is made good by a call without one.
+	// An error in a stream, or its end before the end, is made good by a call without one.
 	"error": func(t *testing.T, s *subject) {
 		says(t, output(t, claude(t, s, shared.outcrop, nil, "-p", "throttle midway")), "throttle midway")
+	},
+	"cut": func(t *testing.T, s *subject) {
+		says(t, output(t, claude(t, s, shared.outcrop, nil, "-p", "cut midway")), "cut midway")
+	},
+	"api-key": func(t *testing.T, s *subject) {
+		cmd := claude(t, s, shared.outcrop, nil, "-p", "hi, outcrop")
+		bearer(t, cmd, shared.outcrop, "--api-key")
+		says(t, output(t, cmd), "hi, outcrop")
+	},
+	"tls": func(t *testing.T, s *subject) {
+		says(t, output(t, claude(t, s, shared.tls, nil, "-p", "hi, outcrop")), "hi, outcrop")
 	},
 	"refused": func(t *testing.T, s *subject) {
 		cmd := claude(t, s, shared.outcrop, []string{wrongSecret}, "-p", "hi")
@@ -40,7 +51,7 @@ var claudeOwn = map[string]func(*testing.T, *subject){
 	"polluted": func(t *testing.T, s *subject) {
 		home := pollutedHome(t)
 		cmd := throughShell(claude(t, s, shared.outcrop, nil, "-p", "hi, outcrop"), shared.outcrop)
-		cmd.Env = append(cleanEnv(home), append(pollution(home), append(s.around(), quiet...)...)...)
+		cmd.Env = append(s.pollutedEnv(home), quiet...)
 		says(t, output(t, cmd), "hi, outcrop")
 	},
 }

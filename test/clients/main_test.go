@@ -14,6 +14,7 @@ import (
 type bench struct {
 	outcrop  *server // on the scripted upstream
 	gated    *server // on the gate
+	tls      *server // on the scripted upstream, over TLS
 	gate     *gate
 	tripwire *tripwire
 	tmp      string   // data folders, built programs
@@ -57,6 +58,10 @@ func (b *bench) run(m *testing.M) (code int, err error) {
 		return 1, err
 	}
 	defer b.gated.stop()
+	if b.tls, err = startServer(bin, tmp+"/tls", "--tls", "--upstream", "scripted:testdata/scenario.yaml"); err != nil {
+		return 1, err
+	}
+	defer b.tls.stop()
 	code = m.Run()
 	if seen := b.tripwire.close(); len(seen) > 0 {
 		return 1, fmt.Errorf("a client wanted to leave this machine: %v", seen)

@@ -12,7 +12,7 @@ import (
 
 // columns are the matrix's, in two tables: the runtime with its control plane, and Anthropic Messages on mantle.
 var columns = [2][]string{
-	{"plain", "stream", "error", "cut", "tools", "1m", "list", "count", "sts", "refused", "polluted", "page", "api-key"},
+	{"plain", "stream", "error", "cut", "tools", "1m", "list", "count", "sts", "refused", "polluted", "page", "api-key", "tls"},
 	{"mantle", "mantle-stream", "mantle-count", "mantle-refused"},
 }
 
@@ -32,6 +32,8 @@ var operations = map[string]func(*testing.T, *subject){
 	"sts":            identity,
 	"refused":        func(t *testing.T, s *subject) { fails(t, s.run(t, "plain", hello, wrongSecret), s.refused) },
 	"mantle-refused": mantleRefused,
+	"api-key":        func(t *testing.T, s *subject) { apiKeys(t, s, shared.outcrop) },
+	"tls":            overTLS,
 	"polluted":       polluted,
 }
 
@@ -173,13 +175,46 @@ func identifies(t *testing.T, l line) {
 	}
 }
 
+// apiKeys lets keys that the server issued stand in for the access key.
+func apiKeys(t *testing.T, s *subject, srv *server) {
+	for _, kind := range []string{"--api-key", "--short-term"} {
+		t.Run(kind, func(t *testing.T) {
+			cmd := s.call(t, srv, nil, "plain", hello)
+			bearer(t, cmd, srv, kind)
+			l, err := run(cmd, nil)
+			if err != nil || l.Event != "done" {
+				t.Fatalf("plain: %+v: %v", l, err)
+			}
+			answers(t, l, "claude-opus-4-6")
+		})
+	}
+}
+
+// bearer gives cmd an API key and nothing else to come in with.
+func bearer(t *testing.T, cmd *exec.Cmd, srv *server, kind string) {
+	key, err := srv.key(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(without(cmd.Env, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "AWS_BEARER_TOKEN_BEDROCK="+key)
+}
+
+// overTLS has nothing but the variables of `outcrop env` to trust the server's own CA by.
+func overTLS(t *testing.T, s *subject) {
+	l, err := run(s.call(t, shared.tls, nil, "plain", hello), nil)
+	if err != nil || l.Event != "done" {
+		t.Fatalf("plain: %+v: %v", l, err)
+	}
+	answers(t, l, "claude-opus-4-6")
+}
+
 // polluted runs the client as a user does whose shell is full of other accounts: `outcrop env` alone must make it
 // talk to this server, with this server's key, and no secret of another account may come along.
 func polluted(t *testing.T, s *subject) {
 	home := pollutedHome(t)
 	cmd := s.call(t, shared.outcrop, nil, "plain", hello)
 	cmd = throughShell(cmd, shared.outcrop)
-	cmd.Env = append(cleanEnv(home), append(pollution(home), s.around()...)...)
+	cmd.Env = s.pollutedEnv(home)
 	l, err := run(cmd, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -208,6 +243,7 @@ func pollutedHome(t *testing.T) string {
 	}
 	files := map[string]string{
 		"config": "[default]\nregion = ap-south-1\nendpoint_url = http://127.0.0.1:9/default\n" +
+			"ignore_configured_endpoint_urls = true\nuse_fips_endpoint = true\nuse_dualstack_endpoint = true\n" +
 			"[profile other]\nregion = sa-east-1\nservices = other\ncredential_process = /bin/false\n" +
 			"[services other]\nbedrock_runtime =\n  endpoint_url = http://127.0.0.1:9/other\n",
 		"credentials": "[default]\naws_access_key_id = AKIADEFAULT000000000\naws_secret_access_key = " + otherSecret + "\n" +
@@ -219,6 +255,11 @@ func pollutedHome(t *testing.T) string {
 		}
 	}
 	return home
+}
+
+// pollutedEnv also has a proxy that no variable bypasses: `outcrop env` must see to that.
+func (s *subject) pollutedEnv(home string) []string {
+	return slices.Concat(cleanEnv(home), without(s.around(), "NO_PROXY", "no_proxy"), pollution(home))
 }
 
 // pollution is what lies about in the shells of people who use these tools.

@@ -75,10 +75,14 @@ var cliOwn = map[string]func(*testing.T, *subject){
 		}
 	},
 	"count": func(t *testing.T, s *subject) {
+		// Version 1 of the CLI encodes blobs within a structure itself.
+		input, err := json.Marshal(map[string]any{"invokeModel": map[string]string{"body": cliBody}})
+		if err != nil {
+			t.Fatal(err)
+		}
 		var n int
-		cli(t, s, &n, `printf '{"invokeModel":{"body":"%s"}}' "$(printf %s "$BODY" | base64 | tr -d '\n')" > input.json && `+
-			`aws bedrock-runtime count-tokens --model-id anthropic.claude-opus-4-6-v1:0 --input file://input.json --query inputTokens`,
-			"BODY="+cliBody)
+		cli(t, s, &n, `aws bedrock-runtime count-tokens --model-id anthropic.claude-opus-4-6-v1:0 --input "$INPUT" --query inputTokens`,
+			"INPUT="+string(input))
 		if n <= 0 {
 			t.Errorf("the count is %d", n)
 		}
@@ -99,13 +103,36 @@ var cliOwn = map[string]func(*testing.T, *subject){
 	"polluted": func(t *testing.T, s *subject) {
 		home := pollutedHome(t)
 		cmd := throughShell(shellOf(t, s, "aws sts get-caller-identity"), shared.outcrop)
-		cmd.Env = append(cleanEnv(home), append(pollution(home), s.around()...)...)
+		cmd.Env = s.pollutedEnv(home)
+		direct := exec.Command(shared.outcrop.bin, "exec", "--data", shared.outcrop.data, "--", "aws", "sts", "get-caller-identity")
+		direct.Env = s.pollutedEnv(home)
 		var ours string
 		cli(t, s, &ours, "aws sts get-caller-identity --query Arn")
-		var who struct{ Arn string }
-		if err := json.Unmarshal([]byte(output(t, cmd)), &who); err != nil || who.Arn != ours {
-			t.Errorf("the caller is %s, want %s: %v", who.Arn, ours, err)
+		for _, cmd := range []*exec.Cmd{cmd, direct} {
+			var who struct{ Arn string }
+			if err := json.Unmarshal([]byte(output(t, cmd)), &who); err != nil || who.Arn != ours {
+				t.Errorf("%v: the caller is %s, want %s: %v", cmd.Args, who.Arn, ours, err)
+			}
 		}
+	},
+	"api-key": func(t *testing.T, s *subject) {
+		for _, kind := range []string{"--api-key", "--short-term"} {
+			cmd := shellOf(t, s, `aws bedrock list-foundation-models --query "modelSummaries[*].modelId"`)
+			bearer(t, cmd, shared.outcrop, kind)
+			var models []string
+			if err := json.Unmarshal([]byte(output(t, cmd)), &models); err != nil {
+				t.Fatal(err)
+			}
+			lists(t, models)
+		}
+	},
+	"tls": func(t *testing.T, s *subject) {
+		cmd := shellOn(t, s, shared.tls, "aws sts get-caller-identity")
+		var who struct{ UserId, Account, Arn string }
+		if err := json.Unmarshal([]byte(output(t, cmd)), &who); err != nil {
+			t.Fatal(err)
+		}
+		identifies(t, line{Account: who.Account, ARN: who.Arn, User: who.UserId})
 	},
 	// The page's two commands, word for word.
 	"page": func(t *testing.T, s *subject) {
@@ -118,11 +145,15 @@ var cliOwn = map[string]func(*testing.T, *subject){
 
 const cliBody = `{"anthropic_version":"bedrock-2023-05-31","max_tokens":256,"messages":[{"role":"user","content":"Hello, world"}]}`
 
-// shellOf runs a command line as a user types it, in an empty folder.
 func shellOf(t *testing.T, s *subject, command string, more ...string) *exec.Cmd {
+	return shellOn(t, s, shared.outcrop, command, more...)
+}
+
+// shellOn runs a command line as a user types it, in an empty folder.
+func shellOn(t *testing.T, s *subject, srv *server, command string, more ...string) *exec.Cmd {
 	shell := *s
 	shell.command = []string{"/bin/sh"}
-	cmd := shell.call(t, shared.outcrop, more, "-c", command)
+	cmd := shell.call(t, srv, more, "-c", command)
 	cmd.Dir = t.TempDir()
 	return cmd
 }
@@ -157,6 +188,11 @@ func cliInvoke(t *testing.T, s *subject) line {
 		t.Fatalf("the answer has %d blocks", len(m.Content))
 	}
 	return line{ID: m.ID, Model: m.Model, Text: m.Content[0].Text, Stop: m.Stop, InputTokens: m.Usage.In, OutputTokens: m.Usage.Out}
+}
+
+// Without TLS boto3 and aws-sdk-go-v2 send no bearer token.
+var bearerOverTLS = map[string]func(*testing.T, *subject){
+	"api-key": func(t *testing.T, s *subject) { apiKeys(t, s, shared.tls) },
 }
 
 var goOwn = map[string]func(*testing.T, *subject){

@@ -18,16 +18,16 @@ var clients = []client{
 	},
 	{
 		name: "boto3", pkg: "boto3", env: "boto3", program: "boto3_bedrock.py",
-		operations: awsOperations,
-		refused:    failure{Type: "botocore.exceptions.ClientError", Code: "InvalidSignatureException"},
-		throttled:  failure{Type: "botocore.exceptions.EventStreamError", Code: "throttlingException"},
-		cut:        failure{Type: "botocore.exceptions.EventStreamError", Code: "modelStreamErrorException"},
+		operations: awsOperations, own: bearerOverTLS,
+		refused:   failure{Type: "botocore.exceptions.ClientError", Code: "InvalidSignatureException"},
+		throttled: failure{Type: "botocore.exceptions.EventStreamError", Code: "throttlingException"},
+		cut:       failure{Type: "botocore.exceptions.EventStreamError", Code: "modelStreamErrorException"},
 	},
 	{name: "aws-cli", pkg: "awscli", env: "awscli", own: cliOwn},
 	{
 		name: "bedrock-sdk-typescript", pkg: "@anthropic-ai/bedrock-sdk", env: "js", program: "anthropic_bedrock.mjs",
 		operations: []string{
-			"plain", "stream", "error", "cut", "tools", "1m", "count", "refused", "polluted",
+			"plain", "stream", "error", "cut", "tools", "1m", "count", "refused", "polluted", "api-key", "tls",
 			"mantle", "mantle-stream", "mantle-count", "mantle-refused",
 		},
 		refused:   failure{Type: "PermissionDeniedError", Status: 403},
@@ -50,30 +50,31 @@ var clients = []client{
 	},
 	{
 		name: "aws-sdk-go-2", pkg: "github.com/aws/aws-sdk-go-v2/service/bedrockruntime", program: "awsgo",
-		operations: awsOperations,
-		refused:    failure{Type: "smithy.APIError", Code: "InvalidSignatureException", Status: 403},
-		throttled:  failure{Type: "*types.ThrottlingException", Code: "ThrottlingException"},
-		cut:        failure{Type: "smithy.APIError", Code: "ModelStreamErrorException"},
+		operations: awsOperations, own: bearerOverTLS,
+		refused:   failure{Type: "smithy.APIError", Code: "InvalidSignatureException", Status: 403},
+		throttled: failure{Type: "*types.ThrottlingException", Code: "ThrottlingException"},
+		cut:       failure{Type: "smithy.APIError", Code: "ModelStreamErrorException"},
 	},
 	{name: "claude-code", pkg: "@anthropic-ai/claude-code", env: "claude-code", own: claudeOwn},
 	{
 		name: "aws-sdk-js-3", pkg: "@aws-sdk/client-bedrock-runtime", env: "js", program: "aws_bedrock.mjs",
 		operations: awsOperations,
-		refused:    failure{Type: "InvalidSignatureException", Status: 403},
-		throttled:  failure{Type: "ThrottlingException"},
-		cut:        failure{Type: "ModelStreamErrorException"},
+		refused:    failure{Type: "BedrockRuntimeServiceException", Code: "InvalidSignatureException", Status: 403},
+		throttled:  failure{Type: "ThrottlingException", Code: "ThrottlingException"},
+		cut:        failure{Type: "ModelStreamErrorException", Code: "ModelStreamErrorException"},
 	},
 }
 
 var (
 	pythonOperations = []string{
-		"plain", "stream", "error", "cut", "tools", "1m", "refused", "polluted", "mantle", "mantle-stream", "mantle-count", "mantle-refused",
+		"plain", "stream", "error", "cut", "tools", "1m", "refused", "polluted", "api-key", "tls",
+		"mantle", "mantle-stream", "mantle-count", "mantle-refused",
 	}
 	goOperations = []string{
-		"plain", "stream", "error", "cut", "tools", "1m", "count", "refused", "polluted",
+		"plain", "stream", "error", "cut", "tools", "1m", "count", "refused", "polluted", "api-key", "tls",
 		"mantle", "mantle-stream", "mantle-count", "mantle-refused",
 	}
 	awsOperations = []string{
-		"plain", "stream", "error", "cut", "tools", "list", "count", "sts", "refused", "polluted",
+		"plain", "stream", "error", "cut", "tools", "list", "count", "sts", "refused", "polluted", "api-key", "tls",
 	}
 )

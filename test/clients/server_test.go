@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -118,6 +119,21 @@ func (s *server) readEnv() error {
 	return nil
 }
 
+// key makes an API key, as its owner does.
+func (s *server) key(kind string) (string, error) {
+	cmd := exec.Command(s.bin, "key", "create", "--data", s.data, kind, "--json")
+	cmd.Env = cleanEnv(s.data)
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%v: %w", cmd.Args, err)
+	}
+	var made struct{ Key string }
+	if err := json.Unmarshal(out, &made); err != nil || made.Key == "" {
+		return "", fmt.Errorf("%v says %s: %v", cmd.Args, out, err)
+	}
+	return made.Key, nil
+}
+
 func (s *server) stop() {
 	if s.cmd.Process.Signal(syscall.SIGTERM) != nil {
 		return
@@ -145,6 +161,14 @@ func (s *server) env(home string, more ...string) []string {
 		env = append(env, k+"="+v)
 	}
 	return append(env, more...)
+}
+
+// without takes variables out of an environment.
+func without(env []string, names ...string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(pair string) bool {
+		name, _, _ := strings.Cut(pair, "=")
+		return slices.Contains(names, name)
+	})
 }
 
 // logBuffer keeps what a process says, for when a test fails.
@@ -187,9 +211,9 @@ type line struct {
 	HeaderInput        int `json:"header_input_tokens"`
 	HeaderOutput       int `json:"header_output_tokens"`
 
-	Type, Name, Code, Message string
-	Status                    int
-	RequestID                 string `json:"request_id"`
+	Type, Code, Message string
+	Status              int
+	RequestID           string `json:"request_id"`
 }
 
 // run starts a client's program and gives its last line; first is called when the program says that the first

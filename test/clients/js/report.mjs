@@ -9,9 +9,8 @@ export async function main(operations) {
   } catch (e) {
     say('error', {
       type: e.constructor.name,
-      name: e.name,
       status: e.status ?? e.$metadata?.httpStatusCode ?? 0,
-      code: e.error?.error?.type ?? '',
+      code: e.error?.error?.type ?? (e.$fault ? e.name : ''),
       message: String(e.message),
       request_id: e.requestID ?? e.$metadata?.requestId ?? '',
     });
