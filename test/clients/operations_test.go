@@ -30,7 +30,7 @@ var operations = map[string]func(*testing.T, *subject){
 	"count":          func(t *testing.T, s *subject) { counts(t, s, "count-tokens") },
 	"mantle-count":   func(t *testing.T, s *subject) { counts(t, s, "mantle-count-tokens") },
 	"sts":            identity,
-	"refused":        func(t *testing.T, s *subject) { fails(t, s.run(t, "plain", hello, wrongSecret), s.refused) },
+	"refused":        refused,
 	"mantle-refused": mantleRefused,
 	"api-key":        func(t *testing.T, s *subject) { apiKeys(t, s, shared.outcrop) },
 	"tls":            overTLS,
@@ -96,6 +96,15 @@ func fails(t *testing.T, l line, want failure) {
 	got := failure{Type: l.Type, Code: l.Code, Status: l.Status}
 	if l.Event != "error" || got != want {
 		t.Errorf("the client has %s %+v, want error %+v\n%s", l.Event, got, want, l.Message)
+	}
+}
+
+func refused(t *testing.T, s *subject) {
+	l := s.run(t, "plain", hello, wrongSecret)
+	fails(t, l, s.refused)
+	// AWS's SDKs read x-amzn-RequestId, Anthropic's request-id.
+	if l.RequestID == "" {
+		t.Errorf("the error names no request: %+v", l)
 	}
 }
 

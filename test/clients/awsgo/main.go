@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/bedrock"
 	bedrocktypes "github.com/aws/aws-sdk-go-v2/service/bedrock/types"
@@ -14,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/outcrop-dev/outcrop/test/clients/report"
 )
@@ -250,8 +250,8 @@ func explain(err error) report.Fields {
 		f["type"] = "*types.ThrottlingException"
 		f["code"] = stream.ErrorCode()
 	}
-	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
-		f["status"] = response.HTTPStatusCode()
+	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		f["status"], f["request_id"] = response.HTTPStatusCode(), response.ServiceRequestID()
 	}
 	return f
 }

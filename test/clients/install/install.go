@@ -138,7 +138,7 @@ func (e Env) npm(ctx context.Context, tree, dir string) error {
 	return err
 }
 
-// run gives the output, or an error that ends with what the tool said.
+// run gives the output, or an error that ends with the first of what the tool said.
 func run(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -149,8 +149,13 @@ func run(ctx context.Context, dir, name string, args ...string) ([]byte, error) 
 	said := ""
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		lines := strings.Split(strings.TrimSpace(string(exit.Stderr)), "\n")
-		said = ": " + strings.Join(lines[max(0, len(lines)-3):], " | ")
+		var lines []string
+		for l := range strings.Lines(string(exit.Stderr)) {
+			if l = strings.TrimSpace(l); l != "" && l != "npm error" && len(lines) < 4 {
+				lines = append(lines, l)
+			}
+		}
+		said = ": " + strings.Join(lines, " | ")
 	}
 	return nil, fmt.Errorf("%s %s: %w%s", name, strings.Join(args, " "), err, said)
 }

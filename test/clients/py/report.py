@@ -16,18 +16,19 @@ def main(operations):
     except Exception as e:
         body = getattr(e, "body", None)  # anthropic
         response = getattr(e, "response", None)  # botocore
-        code = ""
+        code, request_id = "", getattr(e, "request_id", "")
         if isinstance(body, dict):
             code = body.get("error", {}).get("type", "")
         elif isinstance(response, dict):
             code = response.get("Error", {}).get("Code", "")
+            request_id = response.get("ResponseMetadata", {}).get("RequestId", "")
         say(
             "error",
             type=f"{type(e).__module__}.{type(e).__qualname__}",
             status=getattr(e, "status_code", 0) or 0,
             code=code,
             message=str(e),
-            request_id=getattr(e, "request_id", None) or "",
+            request_id=request_id or "",
         )
 
 
