@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -256,9 +257,16 @@ func (e *Error) describe(res *http.Response, body []byte) {
 		jsonspan.Edit{Key: "type", Value: []byte(`"error"`)},
 		jsonspan.Edit{Key: "error", Value: inner})
 	e.api = &anthropic.Error{StatusCode: e.Status, RequestID: e.RequestID, Response: res}
-	if res != nil {
-		e.api.Request = res.Request
-	}
+	e.api.Request = detached(res)
 	// Cannot fail: body is JSON.
 	_ = e.api.UnmarshalJSON(body)
+}
+
+// detached is the request of res, to be looked at after the attempt: the SDK has
+// ended the attempt's context by then, and a dump would fail with it.
+func detached(res *http.Response) *http.Request {
+	if res == nil || res.Request == nil {
+		return nil
+	}
+	return res.Request.WithContext(context.WithoutCancel(res.Request.Context()))
 }

@@ -31,8 +31,8 @@ const (
 	Claude3Haiku    = "anthropic.claude-3-haiku-20240307-v1:0"
 )
 
-// byName finds the ids of the constants by Anthropic's own names, the shortest
-// of each model.
+// byName finds the constants by Anthropic's own names; those with a date are the
+// id's own.
 var byName = [...]struct{ name, id string }{
 	{"claude-mythos-5-1", ClaudeMythos5_1},
 	{"claude-haiku-5-5", ClaudeHaiku5_5},
@@ -51,9 +51,13 @@ var byName = [...]struct{ name, id string }{
 	{"claude-sonnet-4-5", ClaudeSonnet4_5},
 	{"claude-opus-4-1", ClaudeOpus4_1},
 	{"claude-opus-4", ClaudeOpus4},
+	{"claude-opus-4-0", ClaudeOpus4},
 	{"claude-sonnet-4", ClaudeSonnet4},
+	{"claude-sonnet-4-0", ClaudeSonnet4},
 	{"claude-3-7-sonnet", Claude3_7Sonnet},
+	{"claude-3-7-sonnet-latest", Claude3_7Sonnet},
 	{"claude-3-5-haiku", Claude3_5Haiku},
+	{"claude-3-5-haiku-latest", Claude3_5Haiku},
 	{"claude-3-haiku", Claude3Haiku},
 }
 

@@ -86,7 +86,7 @@ func (s *stream) end(err error) error {
 	case errors.As(err, &e):
 		e.RequestID = s.requestID
 		if e.api != nil {
-			e.api.RequestID, e.api.Response, e.api.Request = s.requestID, s.response, s.response.Request
+			e.api.RequestID, e.api.Response, e.api.Request = s.requestID, s.response, detached(s.response)
 			e.Hint = s.backend.hint(s.call, e)
 		}
 		return e
