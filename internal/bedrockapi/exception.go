@@ -19,7 +19,8 @@ type Exception struct {
 const modelErrors = "The model returned the following errors: "
 
 // One row a Kind. Statuses: the error shapes of bedrock-runtime 2023-09-30; the
-// stream column is closed to the members of ResponseStream and ConverseStreamOutput.
+// stream column is closed to the members of ResponseStream. ConverseStreamOutput has
+// them all but modelTimeoutException.
 var exceptions = map[messages.Kind]Exception{
 	messages.InvalidRequest:    {Name: "ValidationException", Status: 400, Stream: "validationException"},
 	messages.ModelRejected:     {Name: "ValidationException", Status: 400, Stream: "validationException", Prefix: modelErrors},
@@ -53,38 +54,60 @@ func ExceptionOf(k messages.Kind) Exception {
 	return exceptions[messages.Internal]
 }
 
-// KindOf reads the error type of an AWS answer or exception frame: "Name",
-// "Name:http://…", "prefix#Name" or the stream's lower-camel spelling.
-func KindOf(errorType string, status int) messages.Kind {
-	name := errorType
-	if i := strings.IndexByte(name, '#'); i >= 0 {
-		name = name[i+1:]
-	}
-	if i := strings.IndexByte(name, ':'); i >= 0 {
-		name = name[:i]
-	}
+// Named finds the Kind of an exception by either spelling: ThrottlingException or
+// the stream's throttlingException.
+func Named(name string) (messages.Kind, bool) {
 	for _, k := range messages.Kinds() {
-		x := exceptions[k]
-		if k != messages.ModelRejected && strings.EqualFold(x.Name, name) {
-			return k
+		switch k {
+		case messages.ModelRejected, messages.TooLarge, messages.InvalidAPIKey, messages.Loop:
+			continue // each shares its name with a Kind that is likelier
 		}
+		if strings.EqualFold(exceptions[k].Name, name) {
+			return k, true
+		}
+	}
+	return 0, false
+}
+
+// KindOf reads the error type of an AWS answer or exception frame: "Name",
+// "Name:http://…", "prefix#Name" or the stream's spelling. A name that is not
+// known falls back to the status.
+func KindOf(errorType string, status int) messages.Kind {
+	name, _, _ := strings.Cut(errorType, ":") // first, for the URL may hold a #
+	name = name[strings.LastIndexByte(name, '#')+1:]
+	if k, ok := Named(name); ok {
+		return k
 	}
 	switch {
 	case status == http.StatusTooManyRequests:
 		return messages.Throttled
-	case status == http.StatusRequestTimeout:
+	case status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout:
 		return messages.ModelTimeout
 	case status == http.StatusNotFound:
 		return messages.NotFound
 	case status == http.StatusForbidden || status == http.StatusUnauthorized:
 		return messages.AccessDenied
+	case status == http.StatusRequestEntityTooLarge:
+		return messages.TooLarge
+	case status == http.StatusFailedDependency:
+		return messages.ModelFailed
 	case status == http.StatusServiceUnavailable:
 		return messages.Unavailable
+	case status == http.StatusLoopDetected:
+		return messages.Loop
 	case status >= 400 && status < 500:
 		return messages.InvalidRequest
 	default:
 		return messages.Internal
 	}
+}
+
+// Status is the HTTP status of a Kind on a surface.
+func Status(s Surface, k messages.Kind) int {
+	if s == SurfaceMessages {
+		return k.Face().Status
+	}
+	return ExceptionOf(k).Status
 }
 
 // AppendBody renders {"message":…}, AWS's error body and the payload of an

@@ -74,10 +74,10 @@ func Operations() []*Operation {
 // Match compares the escaped path with the row and gives the label, still
 // escaped. The path must not have been cleaned or decoded.
 func (o *Operation) Match(method, escapedPath string) (label string, ok bool) {
-	if method != o.Method {
+	rest, ok := strings.CutPrefix(escapedPath, "/")
+	if !ok || method != o.Method {
 		return "", false
 	}
-	rest := strings.TrimPrefix(escapedPath, "/")
 	for i, seg := range o.segments {
 		part := rest
 		if j := strings.IndexByte(rest, '/'); j >= 0 {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/messages"
@@ -43,13 +44,13 @@ func (m *Meter) see(f Frame) error {
 	switch f.Event {
 	case messages.EventMessageStart:
 		var e messages.StartEvent
-		if err := messages.DecodeEvent(f.Data, &e); err != nil {
+		if err := json.Unmarshal(f.Data, &e); err != nil {
 			return badFrame(err)
 		}
 		e.Message.Usage.Apply(&m.Usage)
 	case messages.EventMessageDelta:
 		var e messages.DeltaEvent
-		if err := messages.DecodeEvent(f.Data, &e); err != nil {
+		if err := json.Unmarshal(f.Data, &e); err != nil {
 			return badFrame(err)
 		}
 		e.Usage.Apply(&m.Usage)
@@ -63,7 +64,7 @@ func (m *Meter) see(f Frame) error {
 			StopReason string              `json:"stop_reason"`
 			Usage      messages.UsageDelta `json:"usage"`
 		}
-		if err := messages.DecodeEvent(f.Data, &e); err != nil {
+		if err := json.Unmarshal(f.Data, &e); err != nil {
 			return badFrame(err)
 		}
 		e.Usage.Apply(&m.Usage)
@@ -72,7 +73,7 @@ func (m *Meter) see(f Frame) error {
 		var e struct {
 			InputTokens int64 `json:"input_tokens"`
 		}
-		if err := messages.DecodeEvent(f.Data, &e); err != nil {
+		if err := json.Unmarshal(f.Data, &e); err != nil {
 			return badFrame(err)
 		}
 		m.Count, m.done = e.InputTokens, true

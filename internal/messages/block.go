@@ -3,6 +3,7 @@ package messages
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 )
 
 // Block is one content block: the sealed union keyed by "type". A kind that is
@@ -77,7 +78,11 @@ type Source struct {
 	URL       string          `json:"url,omitempty"`
 	FileID    string          `json:"file_id,omitempty"`
 	Content   json.RawMessage `json:"content,omitempty"`
+	Rest      Rest            `json:"-"`
 }
+
+func (s *Source) UnmarshalJSON(raw []byte) error { return decodeOpen(raw, s) }
+func (s Source) MarshalJSON() ([]byte, error)    { return encodeOpen("", s) }
 
 func (Text) BlockType() string             { return "text" }
 func (Image) BlockType() string            { return "image" }
@@ -90,85 +95,53 @@ func (b Unknown) BlockType() string        { return b.Type }
 
 // DecodeBlock reads one block.
 func DecodeBlock(raw json.RawMessage) (Block, error) {
-	t, err := typeOf(raw)
+	all, err := membersOf(raw)
 	if err != nil {
 		return nil, err
 	}
-	switch t {
+	var kind string
+	if t, ok := all["type"]; ok {
+		if err := json.Unmarshal(t, &kind); err != nil {
+			return nil, err
+		}
+	}
+	switch kind {
 	case "text":
-		return decodeAs(raw, func(b *Text, r Rest) Block { b.Rest = r; return *b })
+		return blockOf[Text](all)
 	case "image":
-		return decodeAs(raw, func(b *Image, r Rest) Block { b.Rest = r; return *b })
+		return blockOf[Image](all)
 	case "document":
-		return decodeAs(raw, func(b *Document, r Rest) Block { b.Rest = r; return *b })
+		return blockOf[Document](all)
 	case "tool_use":
-		return decodeAs(raw, func(b *ToolUse, r Rest) Block { b.Rest = r; return *b })
+		return blockOf[ToolUse](all)
 	case "tool_result":
-		return decodeAs(raw, func(b *ToolResult, r Rest) Block { b.Rest = r; return *b })
+		return blockOf[ToolResult](all)
 	case "thinking":
-		return decodeAs(raw, func(b *Thinking, r Rest) Block { b.Rest = r; return *b })
+		return blockOf[Thinking](all)
 	case "redacted_thinking":
-		return decodeAs(raw, func(b *RedactedThinking, r Rest) Block { b.Rest = r; return *b })
+		return blockOf[RedactedThinking](all)
 	default:
-		return Unknown{Type: t, Raw: bytes.Clone(raw)}, nil
+		return Unknown{Type: kind, Raw: bytes.Clone(raw)}, nil
 	}
 }
 
-func decodeAs[T any](raw []byte, done func(*T, Rest) Block) (Block, error) {
-	v := new(T)
-	rest, err := decodeOpen(raw, v)
-	if err != nil {
-		return nil, err
+func blockOf[T Block](all map[string]json.RawMessage) (Block, error) {
+	delete(all, "type")
+	b := new(T)
+	if err := fill(b, all); err != nil {
+		return nil, fmt.Errorf("%s: %w", (*b).BlockType(), err)
 	}
-	delete(rest, "type")
-	if len(rest) == 0 {
-		rest = nil
-	}
-	return done(v, rest), nil
+	return *b, nil
 }
 
-// encodeBlock puts the type first, as the service does.
-func encodeBlock(t string, v any, rest Rest) ([]byte, error) {
-	b, err := encodeOpen(v, rest)
-	if err != nil {
-		return nil, err
-	}
-	head := AppendString([]byte(`{"type":`), t)
-	if len(b) > 2 {
-		head = append(head, ',')
-	}
-	return append(head, b[1:]...), nil
-}
-
-func (b Text) MarshalJSON() ([]byte, error) {
-	type plain Text
-	return encodeBlock("text", plain(b), b.Rest)
-}
-func (b Image) MarshalJSON() ([]byte, error) {
-	type plain Image
-	return encodeBlock("image", plain(b), b.Rest)
-}
-func (b Document) MarshalJSON() ([]byte, error) {
-	type plain Document
-	return encodeBlock("document", plain(b), b.Rest)
-}
-func (b ToolUse) MarshalJSON() ([]byte, error) {
-	type plain ToolUse
-	return encodeBlock("tool_use", plain(b), b.Rest)
-}
-func (b ToolResult) MarshalJSON() ([]byte, error) {
-	type plain ToolResult
-	return encodeBlock("tool_result", plain(b), b.Rest)
-}
-func (b Thinking) MarshalJSON() ([]byte, error) {
-	type plain Thinking
-	return encodeBlock("thinking", plain(b), b.Rest)
-}
-func (b RedactedThinking) MarshalJSON() ([]byte, error) {
-	type plain RedactedThinking
-	return encodeBlock("redacted_thinking", plain(b), b.Rest)
-}
-func (b Unknown) MarshalJSON() ([]byte, error) { return b.Raw, nil }
+func (b Text) MarshalJSON() ([]byte, error)             { return encodeOpen(b.BlockType(), b) }
+func (b Image) MarshalJSON() ([]byte, error)            { return encodeOpen(b.BlockType(), b) }
+func (b Document) MarshalJSON() ([]byte, error)         { return encodeOpen(b.BlockType(), b) }
+func (b ToolUse) MarshalJSON() ([]byte, error)          { return encodeOpen(b.BlockType(), b) }
+func (b ToolResult) MarshalJSON() ([]byte, error)       { return encodeOpen(b.BlockType(), b) }
+func (b Thinking) MarshalJSON() ([]byte, error)         { return encodeOpen(b.BlockType(), b) }
+func (b RedactedThinking) MarshalJSON() ([]byte, error) { return encodeOpen(b.BlockType(), b) }
+func (b Unknown) MarshalJSON() ([]byte, error)          { return b.Raw, nil }
 
 // Content is what the wire writes either as a string or as blocks. IsString
 // keeps which one it was.
@@ -185,6 +158,7 @@ func TextContent(s string) Content {
 func (c Content) IsZero() bool { return c.Blocks == nil && !c.IsString }
 
 func (c *Content) UnmarshalJSON(raw []byte) error {
+	*c = Content{}
 	raw = bytes.TrimSpace(raw)
 	if len(raw) > 0 && raw[0] == '"' {
 		var s string
@@ -195,10 +169,9 @@ func (c *Content) UnmarshalJSON(raw []byte) error {
 		return nil
 	}
 	var items []json.RawMessage
-	if err := json.Unmarshal(raw, &items); err != nil {
+	if err := json.Unmarshal(raw, &items); err != nil || items == nil {
 		return err
 	}
-	c.IsString = false
 	c.Blocks = make([]Block, 0, len(items))
 	for _, item := range items {
 		b, err := DecodeBlock(item)
@@ -211,11 +184,9 @@ func (c *Content) UnmarshalJSON(raw []byte) error {
 }
 
 func (c Content) MarshalJSON() ([]byte, error) {
-	if c.IsString {
-		if len(c.Blocks) == 1 {
-			if t, ok := c.Blocks[0].(Text); ok {
-				return Marshal(t.Text)
-			}
+	if c.IsString && len(c.Blocks) == 1 {
+		if t, ok := c.Blocks[0].(Text); ok {
+			return Marshal(t.Text)
 		}
 	}
 	if c.Blocks == nil {

@@ -8,7 +8,7 @@ type Face struct {
 	Status int
 }
 
-// faces has one row a Kind; the reverse look-up reads the same rows, first match first.
+// faces has one row a Kind.
 var faces = [kindEnd]Face{
 	InvalidRequest:    {"invalid_request_error", http.StatusBadRequest},
 	ModelRejected:     {"invalid_request_error", http.StatusBadRequest},
@@ -42,34 +42,35 @@ func (k Kind) Face() Face {
 	return faces[k]
 }
 
+// kindOfType is the way back. One type stands for several Kinds, of which this
+// is what an upstream means by it; api_error means nothing without its status.
+var kindOfType = map[string]Kind{
+	"invalid_request_error": ModelRejected,
+	"request_too_large":     TooLarge,
+	"authentication_error":  InvalidAPIKey,
+	"permission_error":      AccessDenied,
+	"billing_error":         AccessDenied,
+	"not_found_error":       NotFound,
+	"rate_limit_error":      Throttled,
+	"timeout_error":         ModelTimeout,
+	"overloaded_error":      Unavailable,
+}
+
 // KindOf reads an answer of a server that speaks Anthropic Messages: the error
 // type wins over the status, an unknown type falls back to it.
 func KindOf(errorType string, status int) Kind {
-	switch errorType {
-	case "invalid_request_error":
-		return ModelRejected
-	case "billing_error":
-		return AccessDenied
-	case "overloaded_error":
-		return Unavailable
-	}
-	for _, k := range Kinds() {
-		if faces[k].Type == errorType && errorType != "api_error" && (status == 0 || faces[k].Status == status) {
-			return k
-		}
-	}
-	for _, k := range Kinds() {
-		if errorType != "api_error" && faces[k].Type == errorType {
-			return k
-		}
+	if k, ok := kindOfType[errorType]; ok {
+		return k
 	}
 	switch {
 	case status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout:
 		return ModelTimeout
 	case status == http.StatusTooManyRequests:
 		return Throttled
-	case status == http.StatusServiceUnavailable || status == 529:
+	case status == http.StatusServiceUnavailable || status == 529: // Anthropic's overloaded
 		return Unavailable
+	case status == http.StatusLoopDetected:
+		return Loop
 	case status == http.StatusRequestEntityTooLarge:
 		return TooLarge
 	case status == http.StatusNotFound:

@@ -1,6 +1,6 @@
 package messages
 
-import "encoding/json"
+import "github.com/outcrop-dev/outcrop/internal/jsonspan"
 
 // Message is a whole answer.
 type Message struct {
@@ -15,16 +15,8 @@ type Message struct {
 	Rest         Rest    `json:"-"`
 }
 
-func (m *Message) UnmarshalJSON(raw []byte) (err error) {
-	type plain Message
-	m.Rest, err = decodeOpen(raw, (*plain)(m))
-	return err
-}
-
-func (m Message) MarshalJSON() ([]byte, error) {
-	type plain Message
-	return encodeOpen(plain(m), m.Rest)
-}
+func (m *Message) UnmarshalJSON(raw []byte) error { return decodeOpen(raw, m) }
+func (m Message) MarshalJSON() ([]byte, error)    { return encodeOpen("", m) }
 
 // StopReasons is the closed set of an answer's stop_reason.
 func StopReasons() []string {
@@ -43,8 +35,8 @@ const (
 	EventError             = "error"
 )
 
-// EventType reads the "type" of an event without decoding it when it stands
-// first, as the service writes it.
+// EventType reads the "type" of an event, without scanning the rest when it
+// stands first, as the service writes it. "" is an event that has none.
 func EventType(data []byte) string {
 	const lead = `{"type":"`
 	if len(data) > len(lead) && string(data[:len(lead)]) == lead {
@@ -57,11 +49,19 @@ func EventType(data []byte) string {
 			}
 		}
 	}
-	t, err := typeOf(data)
+	members, err := jsonspan.Scan(make(jsonspan.Members, 0, 8), data, nil)
 	if err != nil {
 		return ""
 	}
-	return t
+	t, ok := members.Get("type")
+	if !ok {
+		return ""
+	}
+	name, err := jsonspan.String(nil, t.Value(data))
+	if err != nil {
+		return ""
+	}
+	return knownEvent(name)
 }
 
 // knownEvent returns the constant, so that the common kinds do not allocate.
@@ -81,6 +81,8 @@ func knownEvent(b []byte) string {
 		return EventMessageStop
 	case EventPing:
 		return EventPing
+	case EventError:
+		return EventError
 	default:
 		return string(b)
 	}
@@ -116,9 +118,7 @@ func (d UsageDelta) Apply(u *Usage) {
 type (
 	StartEvent struct {
 		Message struct {
-			Model      string     `json:"model"`
-			StopReason string     `json:"stop_reason"`
-			Usage      UsageDelta `json:"usage"`
+			Usage UsageDelta `json:"usage"`
 		} `json:"message"`
 	}
 	DeltaEvent struct {
@@ -128,6 +128,3 @@ type (
 		Usage UsageDelta `json:"usage"`
 	}
 )
-
-// DecodeEvent decodes the members of an event that concern metering.
-func DecodeEvent(data []byte, v any) error { return json.Unmarshal(data, v) }

@@ -14,7 +14,7 @@ type Params struct {
 	Temperature json.RawMessage `json:"temperature,omitempty"`
 	TopP        json.RawMessage `json:"top_p,omitempty"`
 	TopK        json.RawMessage `json:"top_k,omitempty"`
-	Stop        []string        `json:"stop_sequences,omitempty"`
+	Stop        Strings         `json:"stop_sequences,omitempty"`
 	Stream      json.RawMessage `json:"stream,omitempty"`
 	Rest        Rest            `json:"-"`
 }
@@ -43,49 +43,17 @@ type ToolChoice struct {
 	Rest Rest   `json:"-"`
 }
 
-func (p *Params) UnmarshalJSON(raw []byte) (err error) {
-	type plain Params
-	p.Rest, err = decodeOpen(raw, (*plain)(p))
-	return err
-}
+func (p *Params) UnmarshalJSON(raw []byte) error { return decodeOpen(raw, p) }
+func (p Params) MarshalJSON() ([]byte, error)    { return encodeOpen("", p) }
 
-func (p Params) MarshalJSON() ([]byte, error) {
-	type plain Params
-	return encodeOpen(plain(p), p.Rest)
-}
+func (t *Turn) UnmarshalJSON(raw []byte) error { return decodeOpen(raw, t) }
+func (t Turn) MarshalJSON() ([]byte, error)    { return encodeOpen("", t) }
 
-func (t *Turn) UnmarshalJSON(raw []byte) (err error) {
-	type plain Turn
-	t.Rest, err = decodeOpen(raw, (*plain)(t))
-	return err
-}
+func (t *Tool) UnmarshalJSON(raw []byte) error { return decodeOpen(raw, t) }
+func (t Tool) MarshalJSON() ([]byte, error)    { return encodeOpen("", t) }
 
-func (t Turn) MarshalJSON() ([]byte, error) {
-	type plain Turn
-	return encodeOpen(plain(t), t.Rest)
-}
-
-func (t *Tool) UnmarshalJSON(raw []byte) (err error) {
-	type plain Tool
-	t.Rest, err = decodeOpen(raw, (*plain)(t))
-	return err
-}
-
-func (t Tool) MarshalJSON() ([]byte, error) {
-	type plain Tool
-	return encodeOpen(plain(t), t.Rest)
-}
-
-func (t *ToolChoice) UnmarshalJSON(raw []byte) (err error) {
-	type plain ToolChoice
-	t.Rest, err = decodeOpen(raw, (*plain)(t))
-	return err
-}
-
-func (t ToolChoice) MarshalJSON() ([]byte, error) {
-	type plain ToolChoice
-	return encodeOpen(plain(t), t.Rest)
-}
+func (t *ToolChoice) UnmarshalJSON(raw []byte) error { return decodeOpen(raw, t) }
+func (t ToolChoice) MarshalJSON() ([]byte, error)    { return encodeOpen("", t) }
 
 // LastUser is the last turn of the caller, the zero Turn where there is none.
 func (p *Params) LastUser() Turn {
