@@ -7,24 +7,43 @@ import (
 	"sync/atomic"
 )
 
+// Stop makes Decode give up at the next node of its graph.
+type Stop struct {
+	word atomic.Uint64
+	pin  runtime.Pinner
+}
+
+// NewStop makes a Stop for the contexts of one slot.
+func NewStop() *Stop {
+	s := new(Stop)
+	s.pin.Pin(s)
+	return s
+}
+
+// Release ends a Stop that no context uses any more.
+func (s *Stop) Release() { s.pin.Unpin() }
+
+// Set makes the running Decode and later ones give up, until Clear. It may be
+// called from any goroutine.
+func (s *Stop) Set() { s.word.Store(1) }
+
+// Clear takes Set back.
+func (s *Stop) Clear() { s.word.Store(0) }
+
+// ErrStopped is Decode's answer to Stop.Set.
+var ErrStopped = errors.New("decoding was stopped")
+
 // Context is one sequence's memory and the buffers to extend it. One goroutine
-// uses it at a time; only Abort may be called from elsewhere.
+// uses it at a time.
 type Context struct {
 	m    *Model
 	ptr  uintptr
 	mem  uintptr
 	size int
-	stop *atomic.Uint64
-	pin  runtime.Pinner
 }
 
-// ErrAborted is Decode's answer to Abort.
-var ErrAborted = errors.New("decoding was aborted")
-
 // NewContext makes a context for size tokens, fed at most chunk tokens a call.
-func (m *Model) NewContext(size, chunk, threads int) (*Context, error) {
-	c := &Context{m: m, stop: new(atomic.Uint64)}
-	c.pin.Pin(c.stop)
+func (m *Model) NewContext(size, chunk, threads int, stop *Stop) (*Context, error) {
 	p := m.lib.f.contextDefaults().P
 	p.NCtx, p.NBatch, p.NUbatch = uint32(size), uint32(chunk), uint32(chunk)
 	p.NOutputsMax = 1
@@ -33,9 +52,9 @@ func (m *Model) NewContext(size, chunk, threads int) (*Context, error) {
 	// The abort callback is strlen itself, over a word that is 0 or 1: length 0
 	// is false, length 1 is true. It is asked before each node of the graph, where
 	// a callback into Go would cost more than it saves.
-	p.Abort, p.AbortData = m.lib.strlen, addressOf(c.stop)
-	if c.ptr = m.lib.f.newContext(m.ptr, p); c.ptr == 0 {
-		c.pin.Unpin()
+	p.Abort, p.AbortData = m.lib.strlen, addressOf(&stop.word)
+	c := &Context{m: m, ptr: m.lib.f.newContext(m.ptr, p)}
+	if c.ptr == 0 {
 		return nil, m.lib.log.fail(fmt.Sprintf("no context of %d tokens can be made", size))
 	}
 	c.mem = m.lib.f.memory(c.ptr)
@@ -44,19 +63,24 @@ func (m *Model) NewContext(size, chunk, threads int) (*Context, error) {
 }
 
 // Close frees the context.
-func (c *Context) Close() {
-	c.m.lib.f.freeContext(c.ptr)
-	c.pin.Unpin()
+func (c *Context) Close() { c.m.lib.f.freeContext(c.ptr) }
+
+// CopyTo gives to, an empty and larger context, what c holds; the logits stay.
+func (c *Context) CopyTo(to *Context) error {
+	f := &c.m.lib.f
+	state := make([]byte, f.stateSize(c.ptr, 0))
+	if len(state) == 0 {
+		return nil
+	}
+	n := f.stateGet(c.ptr, &state[0], uintptr(len(state)), 0)
+	if n == 0 || f.stateSet(to.ptr, &state[0], n, 0) == 0 {
+		return c.m.lib.log.fail("a context cannot be enlarged")
+	}
+	return nil
 }
 
 // Size is the number of tokens that fit.
 func (c *Context) Size() int { return c.size }
-
-// Abort makes the running Decode and later ones give up, until Rearm.
-func (c *Context) Abort() { c.stop.Store(1) }
-
-// Rearm takes Abort back.
-func (c *Context) Rearm() { c.stop.Store(0) }
 
 // Truncate forgets everything from position n on. It reports false where the
 // model's memory cannot be cut; then everything is forgotten.
@@ -79,7 +103,7 @@ func (c *Context) Decode(tokens []Token) error {
 	case 1:
 		return errors.New("the context is full")
 	case 2:
-		return ErrAborted
+		return ErrStopped
 	default:
 		return c.m.lib.log.fail(fmt.Sprintf("llama_decode answered %d", rc))
 	}

@@ -71,6 +71,9 @@ type functions struct {
 	memory          func(c uintptr) uintptr                                                                   `sym:"llama_get_memory"`
 	memoryClear     func(mem uintptr, data bool)                                                              `sym:"llama_memory_clear"`
 	seqRemove       func(mem uintptr, seq, p0, p1 int32) bool                                                 `sym:"llama_memory_seq_rm"`
+	stateSize       func(c uintptr, seq int32) uintptr                                                        `sym:"llama_state_seq_get_size"`
+	stateGet        func(c uintptr, dst *byte, n uintptr, seq int32) uintptr                                  `sym:"llama_state_seq_get_data"`
+	stateSet        func(c uintptr, src *byte, n uintptr, seq int32) uintptr                                  `sym:"llama_state_seq_set_data"`
 	decode          func(c uintptr, b batch) int32                                                            `sym:"llama_decode"`
 	newChain        func(p chainParams) uintptr                                                               `sym:"llama_sampler_chain_init"`
 	chainAdd        func(chain, s uintptr)                                                                    `sym:"llama_sampler_chain_add"`

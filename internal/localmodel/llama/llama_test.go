@@ -200,7 +200,9 @@ func TestApplyTemplate(t *testing.T) {
 
 func TestDecode(t *testing.T) {
 	m := tiny(t)
-	c, err := m.NewContext(256, 64, 1)
+	stop := NewStop()
+	defer stop.Release()
+	c, err := m.NewContext(256, 64, 1, stop)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +213,11 @@ func TestDecode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Abort()
-	if err := c.Decode(prompt); !errors.Is(err, ErrAborted) {
-		t.Fatalf("aborted: %v", err)
+	stop.Set()
+	if err := c.Decode(prompt); !errors.Is(err, ErrStopped) {
+		t.Fatalf("stopped: %v", err)
 	}
-	c.Rearm()
+	stop.Clear()
 	var said []byte
 	for range 2 { // the second time after a cut in the middle
 		c.Truncate(0)

@@ -112,7 +112,7 @@ func load(c Config, logs io.Writer) (*server, Ready, error) {
 	}
 	s := &server{name: name, window: window, token: c.Token, prompter: newPrompter(model)}
 	for range c.Slots {
-		s.slots = append(s.slots, &slot{model: model, window: window, threads: threads(c)})
+		s.slots = append(s.slots, &slot{model: model, window: window, threads: threads(c), stop: llama.NewStop()})
 	}
 	s.queue = newQueue(append([]*slot(nil), s.slots...), c.Queue)
 	return s, Ready{Model: name, Context: window, Engine: lib.Version()}, nil

@@ -16,8 +16,9 @@ import (
 // whether it was kept or not: with temperature 0 the cache cannot change an answer.
 const chunk = 64
 
-// smallest is the first context size of a slot; it doubles as prompts need it,
-// since memory is claimed whole when a context is made.
+// smallest is the first context size of a slot; it doubles as an answer needs
+// it, since memory is claimed whole when a context is made and max_tokens is
+// seldom used up.
 const smallest = 1024
 
 // slot is one sequence with a context of its own. Slots share the weights and
@@ -27,6 +28,7 @@ type slot struct {
 	model   *llama.Model
 	window  int // most tokens a context may hold
 	threads int
+	stop    *llama.Stop
 
 	ctx  *llama.Context
 	kept []llama.Token // whole chunks at the start of ctx
@@ -55,16 +57,13 @@ type outcome struct {
 // run answers prompt and hands each stretch of text to emit as it comes. It
 // returns within one node of the graph when ctx ends.
 func (s *slot) run(ctx context.Context, prompt []llama.Token, r *chat.Request, stops []string, seed uint32, emit func(string) error) (o outcome, err error) {
-	if err := s.fit(len(prompt) + min(r.MaxTokens, s.window)); err != nil {
-		return o, err
-	}
 	left := make(chan struct{})
-	release := context.AfterFunc(ctx, func() { s.ctx.Abort(); close(left) })
+	release := context.AfterFunc(ctx, func() { s.stop.Set(); close(left) })
 	defer func() {
 		if !release() {
-			<-left // the abort must not hit the next request
+			<-left // the stop must not hit the next request
 		}
-		s.ctx.Rearm()
+		s.stop.Clear()
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
@@ -75,16 +74,22 @@ func (s *slot) run(ctx context.Context, prompt []llama.Token, r *chat.Request, s
 	return o, s.write(ctx, len(prompt), r, stops, seed, emit, &o)
 }
 
-// fit makes the context large enough for n tokens, as far as the window allows.
+// fit makes room for n tokens in all and keeps what is there.
 func (s *slot) fit(n int) error {
-	if s.ctx != nil && (s.ctx.Size() >= n || s.ctx.Size() >= s.window) {
+	if s.ctx != nil && s.ctx.Size() >= n {
 		return nil
 	}
 	size := max(smallest, 1<<bits.Len(uint(n-1)))
-	s.close()
-	c, err := s.model.NewContext(min(size, s.window), chunk, s.threads)
+	c, err := s.model.NewContext(min(size, s.window), chunk, s.threads, s.stop)
 	if err != nil {
 		return err
+	}
+	if s.ctx != nil {
+		if err := s.ctx.CopyTo(c); err != nil {
+			c.Close()
+			return err
+		}
+		s.ctx.Close()
 	}
 	s.ctx = c
 	return nil
@@ -100,13 +105,16 @@ func (s *slot) close() {
 // read feeds the prompt, from the end of the kept prefix on.
 func (s *slot) read(ctx context.Context, prompt []llama.Token) (reused int, err error) {
 	reused = s.prefix(prompt)
-	if !s.ctx.Truncate(reused) {
+	if s.ctx != nil && !s.ctx.Truncate(reused) {
 		reused = 0
 	}
 	s.kept = append(s.kept[:0:0], prompt[:reused]...)
+	if err := s.fit(len(prompt)); err != nil {
+		return reused, err
+	}
 	for at := reused; at < len(prompt); {
 		if err := ctx.Err(); err != nil {
-			return reused, err // the abort is on its way
+			return reused, err // the stop is on its way
 		}
 		end := min(at+chunk, len(prompt))
 		if err := s.decode(prompt[at:end]); err != nil {
@@ -143,10 +151,13 @@ func (s *slot) write(ctx context.Context, at int, r *chat.Request, stops []strin
 			o.full = true
 			return emit(answer.End())
 		}
+		at++
+		if err := s.fit(at); err != nil {
+			return err
+		}
 		if err := s.decode([]llama.Token{token}); err != nil {
 			return err
 		}
-		at++
 	}
 	return ctx.Err()
 }

@@ -21,9 +21,10 @@ func tinySlot(t *testing.T) (*slot, *prompter) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &slot{model: m, window: enginetest.Window, threads: 1}
+	s := &slot{model: m, window: enginetest.Window, threads: 1, stop: llama.NewStop()}
 	t.Cleanup(func() {
 		s.close()
+		s.stop.Release()
 		m.Close()
 	})
 	return s, newPrompter(m)
@@ -119,17 +120,55 @@ func TestSlotKeepsWholeChunks(t *testing.T) {
 	}
 }
 
-func TestSlotGrowsWithItsRequests(t *testing.T) {
+func TestSlotGrowsWithItsAnswers(t *testing.T) {
 	s, p := tinySlot(t)
-	s.window = 5000
-	for _, c := range []struct{ max, size int }{{10, 1024}, {2000, 2048}, {10, 2048}, {math.MaxInt, 5120}} {
-		r, prompt := ask(t, p, "hi", "", c.max)
-		if _, err := s.run(t.Context(), prompt, r, nil, 1, func(string) error { return nil }); err != nil {
+	s.window = 1500
+	for i, c := range []struct{ max, size int }{{5, 1024}, {100, 1536}, {5, 1536}, {math.MaxInt, 1536}} {
+		r, prompt := ask(t, p, strings.Repeat("x", 970), enginetest.LoopPrefill, c.max) // 1005 tokens
+		var said strings.Builder
+		o, err := s.run(t.Context(), prompt, r, nil, 1, func(text string) error { said.WriteString(text); return nil })
+		if err != nil {
 			t.Fatal(err)
 		}
 		if got := s.ctx.Size(); got != c.size {
 			t.Errorf("max_tokens %d: room for %d tokens, want %d", c.max, got, c.size)
 		}
+		if want := strings.Repeat(enginetest.Loop, o.output); !strings.HasPrefix(want, said.String()) {
+			t.Errorf("max_tokens %d: it lost the thread", c.max)
+		}
+		if i > 0 && o.reused != 960 { // growing loses nothing
+			t.Errorf("max_tokens %d: %d tokens reused", c.max, o.reused)
+		}
+	}
+}
+
+// What an answer says does not depend on where the context had to grow.
+func TestSlotGrowsUnseen(t *testing.T) {
+	small, p := tinySlot(t)
+	large, _ := tinySlot(t)
+	if err := large.fit(2048); err != nil {
+		t.Fatal(err)
+	}
+	grown := 0
+	for seed := range uint32(12) {
+		small.close()
+		var said [2]strings.Builder
+		for i, s := range []*slot{small, large} {
+			r, prompt := ask(t, p, strings.Repeat("x", 980), "", 100)
+			r.Temperature = 1
+			if _, err := s.run(t.Context(), prompt, r, nil, seed, func(text string) error { said[i].WriteString(text); return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if said[0].String() != said[1].String() {
+			t.Errorf("the answers differ: %q and %q", &said[0], &said[1])
+		}
+		if small.ctx.Size() > 1024 {
+			grown++
+		}
+	}
+	if grown < 3 {
+		t.Errorf("only %d answers made the context grow", grown)
 	}
 }
 
