@@ -37,6 +37,7 @@ var exceptions = map[messages.Kind]Exception{
 	messages.AccessDenied:      {Name: "AccessDeniedException", Status: 403, Stream: "validationException"},
 	messages.NotFound:          {Name: "ResourceNotFoundException", Status: 404, Stream: "validationException"},
 	messages.Throttled:         {Name: "ThrottlingException", Status: 429, Stream: "throttlingException"},
+	messages.SpendLimit:        {Name: "ThrottlingException", Status: 429, Stream: "throttlingException"},
 	messages.NotReady:          {Name: "ModelNotReadyException", Status: 429, Stream: "serviceUnavailableException"},
 	messages.ModelTimeout:      {Name: "ModelTimeoutException", Status: 408, Stream: "modelTimeoutException"},
 	messages.ModelFailed:       {Name: "ModelErrorException", Status: 424, Stream: "modelStreamErrorException"},

@@ -26,6 +26,7 @@ const (
 	AccessDenied                      // known caller, not allowed
 	NotFound                          // no such model, profile or resource
 	Throttled                         // requests, tokens or slots used up
+	SpendLimit                        // money used up; no retry helps before the reset
 	NotReady                          // the model is loading
 	ModelTimeout                      // the model took too long
 	ModelFailed                       // the model failed before the first frame

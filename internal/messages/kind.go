@@ -25,6 +25,7 @@ var faces = [kindEnd]Face{
 	AccessDenied:      {"permission_error", http.StatusForbidden},
 	NotFound:          {"not_found_error", http.StatusNotFound},
 	Throttled:         {"rate_limit_error", http.StatusTooManyRequests},
+	SpendLimit:        {"billing_error", http.StatusTooManyRequests},
 	NotReady:          {"rate_limit_error", http.StatusTooManyRequests},
 	ModelTimeout:      {"timeout_error", http.StatusGatewayTimeout},
 	ModelFailed:       {"api_error", http.StatusInternalServerError},
