@@ -50,7 +50,7 @@ var kindOfType = map[string]Kind{
 	"request_too_large":     TooLarge,
 	"authentication_error":  InvalidAPIKey,
 	"permission_error":      AccessDenied,
-	"billing_error":         AccessDenied,
+	"billing_error":         SpendLimit,
 	"not_found_error":       NotFound,
 	"rate_limit_error":      Throttled,
 	"timeout_error":         ModelTimeout,
