@@ -6,6 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// freeze gives what keeps a process from seeing anything but a SIGKILL.
+func freeze(t *testing.T) func(pid int) {
+	return func(pid int) {
+		if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // waitForEnd watches a process that is no child of ours; the function it gives
 // returns when it has ended.
 func waitForEnd(t *testing.T, pid int) func() {

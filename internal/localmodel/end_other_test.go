@@ -9,6 +9,11 @@ import (
 	"time"
 )
 
+func freeze(t *testing.T) func(pid int) {
+	t.Skip("only linux ends a child that is stuck")
+	return nil
+}
+
 // waitForEnd asks for the process every so often: there is no event to wait for.
 func waitForEnd(t *testing.T, pid int) func() {
 	return func() {

@@ -266,7 +266,8 @@ func (e *Engine) hold(ctx context.Context) (*process, error) {
 }
 
 func unavailable(cause error) *messages.Error {
-	return messages.Errorf(messages.Unavailable, "The embedded model cannot be started.").WithCause(cause).WithHint("%v", cause)
+	return messages.Errorf(messages.Unavailable, "The embedded model cannot be started.").WithCause(cause).
+		WithHint("the server's log says why; `outcrop fetch` puts back what is missing")
 }
 
 func (e *Engine) drop() {

@@ -89,11 +89,11 @@ func TestRestsAfterFailures(t *testing.T) {
 	for try := range 3 {
 		_, err := e.Start(t.Context())
 		var own *messages.Error
-		if !errors.As(err, &own) || own.Kind != messages.Unavailable || !strings.Contains(own.Hint, "do not load") {
+		if !errors.As(err, &own) || own.Kind != messages.Unavailable || !strings.Contains(err.Error(), "do not load") {
 			t.Fatalf("try %d: %v", try, err)
 		}
-		if strings.Contains(own.Message, "LICENSE") {
-			t.Errorf("the client is told %q", own.Message)
+		if strings.Contains(own.Message+own.Hint, "LICENSE") {
+			t.Errorf("the client is told of a path: %q, %q", own.Message, own.Hint)
 		}
 		if rests := own.RetryAfter > 0; rests != (try == 2) {
 			t.Errorf("try %d: retry after %s", try, own.RetryAfter)
@@ -215,6 +215,11 @@ func runParent(args []string) int {
 }
 
 func TestDiesWithItsParent(t *testing.T) {
+	t.Run("as it runs", func(t *testing.T) { diesWithItsParent(t, func(int) {}) })
+	t.Run("stuck", func(t *testing.T) { diesWithItsParent(t, freeze(t)) })
+}
+
+func diesWithItsParent(t *testing.T, before func(pid int)) {
 	dir := t.TempDir()
 	cmd := exec.Command(os.Args[0], parentCommand, enginetest.EngineDir(t), enginetest.Model(t), dir)
 	out, err := cmd.StdoutPipe()
@@ -233,6 +238,7 @@ func TestDiesWithItsParent(t *testing.T) {
 		t.Fatalf("the parent said %q", line)
 	}
 	gone := waitForEnd(t, pid)
+	before(pid)
 	if err := cmd.Process.Kill(); err != nil { // SIGKILL: nobody cleans up
 		t.Fatal(err)
 	}
