@@ -103,8 +103,8 @@ func Open(path string, o Options) (*Folder, error) {
 }
 
 // Attach opens a folder that is set up, beside a server that may be running.
-// Reading leaves no trace; keys may be made and revoked, which a running server
-// sees within a second.
+// Reading leaves no trace. A running server takes a key that was made here at
+// once, and refuses one that was revoked here within a second.
 func Attach(path string, o Options) (*Folder, error) {
 	f, err := newFolder(path, o)
 	if err != nil {

@@ -60,20 +60,29 @@ type keySet struct {
 
 // AccessKey implements identity.Keys.
 func (f *Folder) AccessKey(ctx context.Context, id string) (identity.AccessKey, error) {
-	s, err := f.current()
-	if err != nil {
-		return identity.AccessKey{}, err
-	}
-	return s.ring.AccessKey(ctx, id)
+	return lookUp(f, func(r *identity.Ring) (identity.AccessKey, error) { return r.AccessKey(ctx, id) })
 }
 
 // APIKey implements identity.Keys.
 func (f *Folder) APIKey(ctx context.Context, sum [sha256.Size]byte) (identity.APIKey, error) {
+	return lookUp(f, func(r *identity.Ring) (identity.APIKey, error) { return r.APIKey(ctx, sum) })
+}
+
+// lookUp looks at the folder again before it refuses: a key opens the door from
+// the moment that it was made. An unknown key costs one stat.
+func lookUp[K any](f *Folder, get func(*identity.Ring) (K, error)) (key K, err error) {
 	s, err := f.current()
 	if err != nil {
-		return identity.APIKey{}, err
+		return key, err
 	}
-	return s.ring.APIKey(ctx, sum)
+	if key, err = get(s.ring); !errors.Is(err, identity.ErrNoKey) {
+		return key, err
+	}
+	now, err := f.within(0)
+	if err != nil {
+		return key, err
+	}
+	return get(now.ring)
 }
 
 // Account is the folder's account id.
@@ -206,11 +215,13 @@ func (f *Folder) store(d *document) error {
 }
 
 // current gives the keys as they were within the last second.
-func (f *Folder) current() (*keySet, error) {
+func (f *Folder) current() (*keySet, error) { return f.within(lookEvery) }
+
+func (f *Folder) within(view time.Duration) (*keySet, error) {
 	now := f.options.Now().UnixNano()
 	fresh := func() *keySet {
 		age := now - f.checked.Load()
-		if s := f.keys.Load(); s != nil && age >= 0 && age < int64(lookEvery) {
+		if s := f.keys.Load(); s != nil && age >= 0 && age < int64(view) {
 			return s
 		}
 		return nil
