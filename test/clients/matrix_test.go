@@ -76,8 +76,7 @@ func (r *results) print(w io.Writer) {
 	}
 	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
 	for _, operations := range columns {
-		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-		fmt.Fprintf(tw, "client\t%s\n", strings.Join(operations, "\t"))
+		rows := []string{"client\t" + strings.Join(operations, "\t")}
 		for _, name := range names {
 			row, any := name, false
 			for _, op := range operations {
@@ -88,13 +87,16 @@ func (r *results) print(w io.Writer) {
 				row, any = row+"\t"+mark, any || ok
 			}
 			if any {
-				fmt.Fprintln(tw, row)
+				rows = append(rows, row)
 			}
 		}
-		tw.Flush()
-		fmt.Fprintln(w)
+		if len(rows) > 1 {
+			tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+			fmt.Fprintf(tw, "%s\n\n", strings.Join(rows, "\n"))
+			tw.Flush()
+		}
 	}
-	fmt.Fprintln(w, "·: the client has no such operation")
+	fmt.Fprintln(w, "·: the client has no such operation, or it was not asked for")
 	r.list(w, "skipped", "skip")
 	r.list(w, "failed", "fail")
 	fmt.Fprintf(w, "clients: %d passed, %d failed, %d skipped\n", count["pass"], count["fail"], count["skip"])
