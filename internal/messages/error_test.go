@@ -43,7 +43,7 @@ func TestKindOf(t *testing.T) {
 		{"not_found_error", 404, NotFound}, // not UnknownOperation: the path was ours
 		{"permission_error", 403, AccessDenied},
 		{"authentication_error", 401, InvalidAPIKey},
-		{"billing_error", 402, AccessDenied},
+		{"billing_error", 402, SpendLimit},
 		{"rate_limit_error", 429, Throttled},
 		{"overloaded_error", 529, Unavailable},
 		{"overloaded_error", 0, Unavailable},
