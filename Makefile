@@ -34,7 +34,7 @@ cross:                ## builds for every platform that is promised
 
 release: build        ## a tarball with engine and model in it, for this platform
 	@set -e; name=outcrop-$(VERSION)-$$(go env GOOS)-$$(go env GOARCH); dir=dist/$$name; \
-	rm -rf $$dir; mkdir -p $$dir; cp $(BIN) LICENSE README.md $$dir/; \
+	rm -rf $$dir; mkdir -p $$dir; cp $(BIN) LICENSE NOTICE README.md $$dir/; \
 	$(BIN) fetch --cache $$dir; \
 	tar -C dist -czf dist/$$name.tar.gz $$name; ls -l dist/$$name.tar.gz
 
