@@ -132,8 +132,13 @@ func (s *settings) authorizer(ctx context.Context, id identity, region string, s
 		provider, looked = cfg.Credentials, s.looked(id)
 	}
 	if s.role != "" {
-		client := sts.New(sts.Options{Region: region, Credentials: provider})
-		provider = cached(stscreds.NewAssumeRoleProvider(client, s.role))
+		cfg, err := shared.load(ctx, region)
+		if err != nil {
+			return nil, err
+		}
+		with := cfg.Copy()
+		with.Region, with.Credentials = region, provider
+		provider = cached(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(with), s.role))
 		looked = "WithRole, by way of " + looked
 	}
 	return &signature{provider: provider, region: region, looked: looked, signer: &sigv4.Signer{}}, nil
@@ -169,7 +174,7 @@ type sharedConfig struct {
 
 // refreshBefore is how long before their end credentials are asked for anew, so
 // that none ends between signing and arriving.
-const refreshBefore = 5 * time.Minute
+const refreshBefore = 2 * time.Minute
 
 func (c *sharedConfig) load(ctx context.Context, region string) (*aws.Config, error) {
 	if c.cfg != nil {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/outcrop-dev/outcrop/bedrock"
+	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
 type environment map[string]string
@@ -357,6 +360,42 @@ func TestCredentialsAreAskedForOnce(t *testing.T) {
 	}
 	if _, err := c.Messages.New(t.Context(), hello(opus46)); err != nil || asked.Load() != 2 {
 		t.Errorf("after the end of the credentials: error %v, asked %d times", err, asked.Load())
+	}
+}
+
+func TestRole(t *testing.T) {
+	var asked []string
+	sts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p, err := sigv4.Parse(r)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r.ParseForm()
+		asked = append(asked, p.AccessKeyID+" "+p.Service+" "+p.Region+" "+r.Form.Get("Action")+" "+r.Form.Get("RoleArn"))
+		w.Header().Set("Content-Type", "text/xml")
+		fmt.Fprintf(w, `<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>role-token</SessionToken><Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+			secret, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	}))
+	defer sts.Close()
+	f := serve(t, plain(answerA))
+	clean(t)
+	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
+	const role = "arn:aws:iam::123456789012:role/invoker"
+	c, err := bedrock.New(t.Context(), bedrock.WithAccessKey(keyID, secret), bedrock.WithRole(role), bedrock.WithRegion("eu-west-1"), bedrock.WithBaseURL(f.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := c.Messages.New(t.Context(), hello(opus46)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{keyID + " sts eu-west-1 AssumeRole " + role}; !slices.Equal(asked, want) {
+		t.Errorf("STS was asked %q, want %q", asked, want)
+	}
+	if s := f.all()[1]; s.SignatureErr != nil || s.Signed.AccessKeyID != "ASIAROLE" || s.Signed.SessionToken != "role-token" {
+		t.Errorf("signed by %v: %v", s.Signed, s.SignatureErr)
 	}
 }
 

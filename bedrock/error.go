@@ -91,6 +91,7 @@ var sentinels = map[messages.Kind]error{
 	messages.AccessDenied:      ErrAccessDenied,
 	messages.NotFound:          ErrNotFound,
 	messages.Throttled:         ErrThrottling,
+	messages.SpendLimit:        ErrThrottling,
 	messages.NotReady:          ErrModelNotReady,
 	messages.ModelTimeout:      ErrModelTimeout,
 	messages.ModelFailed:       ErrModel,
@@ -232,11 +233,8 @@ func kindOf(errorType string, status int, capital bool) (messages.Kind, string) 
 	if kind == messages.AccessDenied && capital {
 		kind = messages.InvalidAPIKey // one name for two kinds: only the authentication layer writes "Message"
 	}
-	name := errorType
-	if i := strings.IndexByte(name, '#'); i >= 0 {
-		name = name[i+1:]
-	}
-	name, _, _ = strings.Cut(name, ":")
+	name, _, _ := strings.Cut(errorType, ":") // first: what follows is a URL
+	name = name[strings.LastIndexByte(name, '#')+1:]
 	if x := bedrockapi.ExceptionOf(kind); name == "" || strings.EqualFold(x.Name, name) {
 		name = x.Name
 	}

@@ -98,12 +98,20 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-func TestHintForARegionWithoutTheModel(t *testing.T) {
-	f := serve(t, failing(400, "ValidationException", `{"message":"The provided model identifier is invalid."}`))
-	_, err := connect(t, f, bedrock.WithRegion("cn-north-1")).Messages.New(t.Context(), hello(bedrock.Global(bedrock.ClaudeOpus4_6)))
-	var e *bedrock.Error
-	if !errors.As(err, &e) || e.Hint != "Claude Opus 4.6 cannot be called from cn-north-1" {
-		t.Errorf("error %v", err)
+func TestHintsOfTheCatalog(t *testing.T) {
+	for _, tc := range []struct{ region, model, hint string }{
+		{"cn-north-1", bedrock.Global(bedrock.ClaudeOpus4_6), "Claude Opus 4.6 cannot be called from cn-north-1"},
+		{"eu-west-2", bedrock.Geo("us", bedrock.ClaudeOpus4_6), "from eu-west-2, Claude Opus 4.6 is called by anthropic.claude-opus-4-6-v1, global.anthropic.claude-opus-4-6-v1, eu.anthropic.claude-opus-4-6-v1"},
+		{"us-east-1", anthropic.ModelClaudeOpus4_6, "from us-east-1, Claude Opus 4.6 is called by global.anthropic.claude-opus-4-6-v1, us.anthropic.claude-opus-4-6-v1"},
+		{"us-east-1", "arn:aws:bedrock:us-west-2:123456789012:inference-profile/us.anthropic.claude-opus-4-6-v1", "the ARN is of us-west-2, and calls go to us-east-1: see WithRegion"},
+		{"us-east-1", "anthropic.claude-of-tomorrow", ""},
+	} {
+		f := serve(t, failing(400, "ValidationException", `{"message":"The provided model identifier is invalid."}`))
+		_, err := connect(t, f, bedrock.WithRegion(tc.region)).Messages.New(t.Context(), hello(tc.model))
+		var e *bedrock.Error
+		if !errors.As(err, &e) || e.Hint != tc.hint {
+			t.Errorf("%s from %s: %v", tc.model, tc.region, err)
+		}
 	}
 }
 

@@ -47,8 +47,13 @@ func (b *backend) hint(c *call, e *Error) string {
 // callable lists the ids of the same model that AWS takes in the client's Region.
 func (b *backend) callable(ref string) string {
 	base := ref
-	if id, err := ParseModelID(ref); err == nil && id.Base != "" {
-		base = id.Base
+	if id, err := ParseModelID(ref); err == nil {
+		if id.Region != "" && id.Region != b.region {
+			return fmt.Sprintf("the ARN is of %s, and calls go to %s: see WithRegion", id.Region, b.region)
+		}
+		if id.Base != "" {
+			base = id.Base
+		}
 	}
 	m, ok := b.catalog.Lookup(base)
 	if !ok {
