@@ -55,13 +55,18 @@ type Body struct {
 func NewBody(d Dialect, data []byte) (*Body, error) {
 	members, err := jsonspan.Scan(make(jsonspan.Members, 0, 16), data, knownKeys)
 	if err != nil {
-		var syntax *jsonspan.SyntaxError
-		if errors.As(err, &syntax) {
-			return nil, messages.Errorf(messages.InvalidRequest, "Malformed input request: %s, please reformat your input and try again.", syntax.Reason).WithCause(err)
-		}
-		return nil, messages.Errorf(messages.InvalidRequest, "Malformed input request, please reformat your input and try again.").WithCause(err)
+		return nil, malformed(err)
 	}
 	return &Body{dialect: d, data: data, members: members}, nil
+}
+
+// malformed words a refusal of jsonspan, whose reasons are fit to be shown.
+func malformed(err error) error {
+	reason := "the body is not a JSON object"
+	if syntax, ok := errors.AsType[*jsonspan.SyntaxError](err); ok {
+		reason = syntax.Reason
+	}
+	return messages.Errorf(messages.InvalidRequest, "Malformed input request: %s, please reformat your input and try again.", reason).WithCause(err)
 }
 
 // Bytes must not be changed.

@@ -38,6 +38,8 @@ type Call struct {
 	Version    string // the anthropic-version header
 	Betas      []string
 	Options    Options
+	Refused    error    // what the surface found wrong with the headers; said once the caller is known
+	Hops       []string // servers like this one that the call has passed
 	Client     activity.ClientIDs
 }
 

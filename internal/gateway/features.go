@@ -2,19 +2,23 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"path"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // detector finds the features that a request uses, by the patterns that stand
 // beside them in features.json. Only those that a model does not have are looked
-// for, and the body is decoded only if the words of one occur in it.
+// for, and only where the words of one occur. The objects on the way are scanned
+// as strictly as the top level: a parser that disagrees could show another feature.
 type detector struct {
 	catalog *catalog.Catalog
 	refused sync.Map // refusal -> []pattern
@@ -31,6 +35,7 @@ type refusal struct {
 type pattern struct {
 	feature string
 	steps   []string
+	keys    []*jsonspan.Keys // of each step that is a member
 	value   string
 	needle  []byte // occurs in each body that matches, unless it is escaped
 }
@@ -45,10 +50,16 @@ func parsePattern(feature, s string) pattern {
 			p.steps = append(p.steps, "["+index)
 		}
 	}
+	for _, step := range p.steps {
+		p.keys = append(p.keys, jsonspan.NewKeys(step))
+	}
 	last := p.steps[len(p.steps)-1]
-	switch word, _, _ := strings.Cut(value, "*"); {
-	case word != "" && word != "true":
-		p.needle = []byte(word)
+	switch word, _, wild := strings.Cut(value, "*"); {
+	case value != "" && value != "true":
+		p.needle = []byte(`"` + word)
+		if !wild {
+			p.needle = append(p.needle, '"')
+		}
 	case !strings.HasPrefix(last, "["):
 		p.needle = []byte(`"` + last + `"`)
 	}
@@ -73,84 +84,138 @@ func (d *detector) at(key refusal) []pattern {
 }
 
 // used gives the features among those at level that the body shows.
-func (d *detector) used(body *Body, m *catalog.Model, api catalog.API, level catalog.Level) []string {
+func (d *detector) used(body *Body, m *catalog.Model, api catalog.API, level catalog.Level) ([]string, error) {
 	var found []string
-	var decoded map[string]any
-	escaped := bytes.Contains(body.data, []byte(`\u00`)) // may hide any word
-	for _, p := range d.at(refusal{m, api, level}) {
-		where := body.data
-		if p.steps[0] != "**" {
-			v, ok := body.Get(p.steps[0])
+	search := search{escaped: hidesWords(body.data)}
+	ps := d.at(refusal{m, api, level})
+	for i := range ps {
+		search.pattern = &ps[i]
+		where, step := bytes.TrimLeft(body.data, " \t\r\n"), 0
+		if search.steps[0] != "**" {
+			v, ok := body.Get(search.steps[0])
 			if !ok {
 				continue
 			}
-			if where = v; len(p.steps) == 1 && p.value == "" {
-				if !bytes.Equal(v, []byte("null")) && !slices.Contains(found, p.feature) {
-					found = append(found, p.feature)
-				}
-				continue
-			}
+			where, step = v, 1
 		}
-		if !escaped && !bytes.Contains(where, p.needle) || slices.Contains(found, p.feature) {
+		if slices.Contains(found, search.feature) {
 			continue
 		}
-		if decoded == nil && json.Unmarshal(body.data, &decoded) != nil {
-			return found // the scan has accepted it; nothing to find in it then
+		ok, err := search.in(where, step, 0)
+		if err != nil {
+			return nil, malformed(err)
 		}
-		if p.matches(decoded, p.steps) {
-			found = append(found, p.feature)
+		if ok {
+			found = append(found, search.feature)
 		}
 	}
-	return found
+	return found, nil
 }
 
-func (p *pattern) matches(v any, steps []string) bool {
-	if len(steps) == 0 {
-		return p.ends(v)
+// hidesWords says that a word may be written with escapes. Those of <, > and &,
+// which Go writes, and of letters beyond ASCII, which Python writes, hide none.
+func hidesWords(data []byte) bool {
+	if bytes.Contains(data, []byte(`\/`)) {
+		return true
 	}
-	step, rest := steps[0], steps[1:]
-	switch v := v.(type) {
-	case map[string]any:
-		if step == "**" {
-			if p.matches(v, rest) {
-				return true
-			}
-			for _, x := range v {
-				if p.matches(x, steps) {
-					return true
-				}
-			}
+	for {
+		i := bytes.Index(data, []byte(`\u00`))
+		if i < 0 || len(data) < i+6 {
 			return false
 		}
-		x, ok := v[step]
-		return ok && p.matches(x, rest)
-	case []any:
-		switch {
-		case step == "[-1]":
-			return len(v) > 0 && p.matches(v[len(v)-1], rest)
-		case step == "[]" || step == "**":
-			if step == "**" {
-				rest = steps
-			}
-			return slices.ContainsFunc(v, func(x any) bool { return p.matches(x, rest) })
+		var c [1]byte
+		if _, err := hex.Decode(c[:], data[i+4:i+6]); err != nil {
+			return true // not JSON's; the scan refuses it
 		}
+		if c[0] >= '-' && c[0] <= 'z' && c[0] != '<' && c[0] != '>' && c[0] != '\\' {
+			return true
+		}
+		data = data[i+6:]
 	}
-	return false
 }
 
-func (p *pattern) ends(v any) bool {
-	if p.value == "" {
-		return v != nil
+// search looks for one pattern.
+type search struct {
+	*pattern
+	escaped bool // an escape somewhere may hide any word
+}
+
+// maxSearchDepth is deeper than the vocabulary nests; it bounds what is scanned
+// again on each level.
+const maxSearchDepth = 16
+
+// opaque members hold the caller's own JSON, in which the words mean nothing.
+var opaque = []string{"input", "input_schema", "input_examples", "schema", "metadata"}
+
+func (s *search) in(raw []byte, step, depth int) (bool, error) {
+	switch {
+	case step == len(s.steps):
+		return s.ends(raw), nil
+	case depth > maxSearchDepth:
+		return false, nil
+	case !s.escaped && !bytes.Contains(raw, s.needle):
+		return false, nil
 	}
-	switch v := v.(type) {
-	case string:
-		ok, _ := path.Match(p.value, v)
-		return ok
-	case bool:
+	switch name := s.steps[step]; raw[0] {
+	case '{':
+		members, err := jsonspan.Scan(make(jsonspan.Members, 0, 8), raw, s.keys[step])
+		if err != nil {
+			return false, err
+		}
+		if name == "**" {
+			if ok, err := s.in(raw, step+1, depth); ok || err != nil {
+				return ok, err
+			}
+			for _, m := range members {
+				if slices.Contains(opaque, string(m.Key)) {
+					continue
+				}
+				if ok, err := s.in(m.Value(raw), step, depth+1); ok || err != nil {
+					return ok, err
+				}
+			}
+			return false, nil
+		}
+		if m, ok := members.Get(name); ok {
+			return s.in(m.Value(raw), step+1, depth+1)
+		}
+	case '[':
+		if name != "[]" && name != "[-1]" && name != "**" {
+			return false, nil
+		}
+		elements, err := jsonspan.ScanArray(nil, raw)
+		if err != nil {
+			return false, err
+		}
+		next := step + 1
+		switch {
+		case name == "**":
+			next = step
+		case name == "[-1]" && len(elements) > 0:
+			elements = elements[len(elements)-1:]
+		}
+		for _, e := range elements {
+			if ok, err := s.in(e.Value(raw), next, depth+1); ok || err != nil {
+				return ok, err
+			}
+		}
+	}
+	return false, nil
+}
+
+func (p *pattern) ends(raw []byte) bool {
+	if p.value == "" {
+		return string(raw) != "null"
+	}
+	if v, ok := jsonspan.Bool(raw); ok {
 		return v == (p.value == "true")
-	default:
+	}
+	text, err := jsonspan.String(nil, raw)
+	if err != nil {
 		return false
 	}
+	ok, _ := path.Match(p.value, string(text))
+	return ok
 }
 
 // checkFeatures refuses what AWS does not have for this model and API. Under
@@ -158,7 +223,14 @@ func (p *pattern) ends(v any) bool {
 func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error {
 	g.detectorOnce.Do(func() { g.detector = &detector{catalog: g.Catalog} })
 	api := apiOf(head)
-	for _, name := range g.detector.used(body, m, api, catalog.No) {
+	if head.Operation == bedrockapi.CountTokens && m.Feature("count_tokens", api).Level == catalog.No {
+		return messages.Errorf(messages.InvalidRequest, "The provided model doesn't support counting tokens.")
+	}
+	used, err := g.detector.used(body, m, api, catalog.No)
+	if err != nil {
+		return err
+	}
+	for _, name := range used {
 		if name == "sampling" && neutralSampling(body) {
 			continue
 		}
@@ -172,7 +244,10 @@ func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error 
 	if !g.Policy.Strict {
 		return nil
 	}
-	for _, name := range g.detector.used(body, m, api, catalog.Beta) {
+	if used, err = g.detector.used(body, m, api, catalog.Beta); err != nil {
+		return err
+	}
+	for _, name := range used {
 		if s := m.Feature(name, api); !slices.Contains(head.Betas, s.Beta) {
 			return messages.Errorf(messages.ModelRejected, "%s: Extra inputs are not permitted", name).
 				WithHint("send anthropic_beta %s", s.Beta)
@@ -189,16 +264,16 @@ func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error 
 // neutralSampling says that the sampling members have the values that models
 // without sampling still take: temperature 1, a top_p of 0.99 or more.
 func neutralSampling(body *Body) bool {
-	if _, ok := body.Get("top_k"); ok {
+	set := func(key string) ([]byte, bool) {
+		raw, ok := body.Get(key)
+		return raw, ok && string(raw) != "null"
+	}
+	if _, ok := set("top_k"); ok {
 		return false
 	}
 	for key, least := range map[string]float64{"temperature": 1, "top_p": 0.99} {
-		raw, ok := body.Get(key)
-		if !ok {
-			continue
-		}
 		var v float64
-		if json.Unmarshal(raw, &v) != nil || v < least || v > 1 {
+		if raw, ok := set(key); ok && (json.Unmarshal(raw, &v) != nil || v < least || v > 1) {
 			return false
 		}
 	}

@@ -23,16 +23,44 @@ func forceFrame(f Frame) (Frame, error) {
 	var err error
 	switch f.Event {
 	case EventMessage:
-		var m messages.Message
-		if err = m.UnmarshalJSON(f.Data); err == nil {
-			f.Data, err = m.MarshalJSON()
-		}
+		f.Data, err = again[messages.Message](f.Data)
+	case messages.EventMessageStart:
+		f.Data, err = forceMember(f.Data, "message", again[messages.Message])
+	case messages.EventContentBlockStart:
+		f.Data, err = forceMember(f.Data, "content_block", func(raw []byte) ([]byte, error) {
+			b, err := messages.DecodeBlock(raw)
+			if err != nil {
+				return nil, err
+			}
+			return b.MarshalJSON()
+		})
 	default:
-		var m map[string]json.RawMessage
-		if err = json.Unmarshal(f.Data, &m); err == nil {
-			f.Data, err = messages.Marshal(m)
-		}
+		f.Data, err = forceMember(f.Data, "usage", again[messages.Usage])
 	}
 	f.Wire = nil
 	return f, err
+}
+
+func again[T any](raw []byte) ([]byte, error) {
+	v := new(T)
+	if err := json.Unmarshal(raw, v); err != nil {
+		return nil, err
+	}
+	return messages.Marshal(v)
+}
+
+// forceMember also decodes and encodes the event around the member.
+func forceMember(raw []byte, name string, change func([]byte) ([]byte, error)) ([]byte, error) {
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return nil, err
+	}
+	if v, ok := m[name]; ok {
+		changed, err := change(v)
+		if err != nil {
+			return nil, err
+		}
+		m[name] = changed
+	}
+	return messages.Marshal(m)
 }

@@ -37,21 +37,28 @@ type Gateway struct {
 
 // Do is the pipeline. Each step needs the result of the step before. An error
 // that it returns has been recorded; the surface still has to say it, before or
-// after the first frame.
-func (g *Gateway) Do(ctx context.Context, call *Call, w Writer) (err error) {
+// after the first frame, if ClientGone does not say that nobody listens.
+func (g *Gateway) Do(ctx context.Context, call *Call, w Writer) error {
 	t := &trail{meter: Meter{Start: call.Start, now: g.Now}}
+	err := errPanic // until do has returned
 	defer func() { g.record(ctx, call, t, err) }()
+	err = g.do(ctx, call, w, t)
+	return err
+}
 
+var errPanic = errors.New("panic")
+
+func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error {
 	caller, err := g.authenticate(call)
 	if err != nil {
 		return err
 	}
 	t.caller = caller
 	head, body, err := g.read(call, caller)
+	t.head = head
 	if err != nil {
 		return err
 	}
-	t.head = head
 	resolved, err := g.resolve(caller, head)
 	if err != nil {
 		return err
@@ -75,8 +82,27 @@ func (g *Gateway) Do(ctx context.Context, call *Call, w Writer) (err error) {
 	return g.relay(stream, w, t)
 }
 
-// statusClientClosed is nginx's word for a client that left before the answer.
-const statusClientClosed = 499
+// ClientGone says that a call ended because its client left, or took no more of
+// the answer.
+func ClientGone(ctx context.Context, err error) bool {
+	_, unwritable := errors.AsType[*writeError](err)
+	return unwritable || err != nil && ctx.Err() != nil
+}
+
+// writeError is an answer that could not be written.
+type writeError struct{ error }
+
+func (e *writeError) Unwrap() error { return e.error }
+
+func written(err error) error {
+	if err != nil {
+		return &writeError{err}
+	}
+	return nil
+}
+
+// StatusClientGone is nginx's word for a client that left before the answer.
+const StatusClientGone = 499
 
 // trail is what the record will say.
 type trail struct {
@@ -93,7 +119,16 @@ func (g *Gateway) authenticate(call *Call) (identity.Caller, error) {
 	return call.Credential.Finish(call.WireSum)
 }
 
+// read may give a Head beside an error, for the record.
 func (g *Gateway) read(call *Call, caller identity.Caller) (*Head, *Body, error) {
+	if call.Refused != nil {
+		return nil, nil, call.Refused
+	}
+	if !onMessages(call.Operation) {
+		if err := checkModelID(call.Operation, call.Ref); err != nil {
+			return nil, nil, err
+		}
+	}
 	data := call.Data
 	if call.Decode != nil {
 		var err error
@@ -110,12 +145,13 @@ func (g *Gateway) read(call *Call, caller identity.Caller) (*Head, *Body, error)
 			return nil, nil, err
 		}
 	}
-	head, err := peek(call, body)
-	if err != nil {
-		return nil, nil, err
+	head := &Head{Operation: call.Operation, Ref: call.Ref, Region: g.CallRegion(caller, call.HostRegion),
+		Mantle: onMessages(call.Operation) && (call.Mantle || caller.Service == "bedrock-mantle"),
+		Stream: call.Operation.Stream, Version: call.Version, Length: len(body.data), Options: call.Options, Hops: call.Hops}
+	head.refused = head.peek(call, body)
+	if onMessages(call.Operation) && head.refused != nil { // the model may be what is wrong
+		return head, nil, head.refused
 	}
-	head.Region = g.CallRegion(caller, call.HostRegion)
-	head.Mantle = call.Mantle || caller.Service == "bedrock-mantle"
 	return head, body, nil
 }
 
@@ -138,9 +174,7 @@ type resolution struct {
 }
 
 func (g *Gateway) resolve(_ identity.Caller, head *Head) (*resolution, error) {
-	policy := g.Policy
-	policy.Now, policy.Mantle = g.Now(), head.Mantle
-	res, err := g.Catalog.Resolve(head.Ref, head.Region, policy)
+	res, err := g.Catalog.Resolve(head.Ref, head.Region, g.policy(head))
 	if err != nil {
 		return nil, err
 	}
@@ -161,6 +195,12 @@ func (g *Gateway) resolve(_ identity.Caller, head *Head) (*resolution, error) {
 	return r, nil
 }
 
+func (g *Gateway) policy(head *Head) catalog.Policy {
+	p := g.Policy
+	p.Now, p.Mantle = g.Now(), head.Mantle
+	return p
+}
+
 // Grant says that a caller may use routes. Only authorise makes one.
 type Grant struct {
 	caller identity.Caller
@@ -168,6 +208,9 @@ type Grant struct {
 }
 
 func (g *Gateway) authorise(caller identity.Caller, head *Head, body *Body, r *resolution) (*Grant, error) {
+	if head.refused != nil {
+		return nil, head.refused
+	}
 	if err := g.checkModel(head, body, r.model); err != nil {
 		return nil, err
 	}
@@ -210,7 +253,7 @@ func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 			if !t.meter.Done() {
 				return messages.Errorf(messages.ModelStreamFailed, "stream ended before message_stop")
 			}
-			return w.Flush()
+			return written(w.Flush())
 		}
 		if err != nil {
 			return err
@@ -227,15 +270,15 @@ func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 			begun = true
 			meta := Meta{Upstream: g.Upstream.Name(), Region: t.route.Region(), ModelID: t.model.ID,
 				Warnings: t.warnings, Bills: g.Upstream.Capabilities().Bills, RequestID: t.upstreamID}
-			if err := w.Begin(meta, &t.meter); err != nil {
+			if err := written(w.Begin(meta, &t.meter)); err != nil {
 				return err
 			}
 		}
-		if err := w.Frame(f); err != nil {
+		if err := written(w.Frame(f)); err != nil {
 			return err
 		}
 		if !stream.Buffered() {
-			if err := w.Flush(); err != nil {
+			if err := written(w.Flush()); err != nil {
 				return err
 			}
 		}
@@ -252,6 +295,9 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 		Status: 200, StopReason: t.meter.StopReason, Usage: t.meter.Usage,
 		InputBytes: call.WireLength, OutputBytes: t.meter.Bytes, Warnings: t.warnings,
 		Trace: call.Options.Trace, Metadata: call.Options.Metadata, Client: call.Client,
+	}
+	if len(rec.Ref) > maxModelID {
+		rec.Ref = rec.Ref[:maxModelID]
 	}
 	if t.head != nil {
 		rec.Region, rec.Ref = t.head.Region, t.head.Ref
@@ -270,16 +316,18 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 	}
 	switch {
 	case err == nil:
-	case ctx.Err() != nil:
-		rec.ErrorCode, rec.Error, rec.Status = "ClientDisconnected", context.Cause(ctx).Error(), statusClientClosed
+	case ClientGone(ctx, err):
+		rec.ErrorCode, rec.Error, rec.Status = "ClientDisconnected", err.Error(), StatusClientGone
 		rec.Partial = t.meter.Frames > 0
 	default:
 		e := messages.AsError(err)
-		x := bedrockapi.ExceptionOf(e.Kind)
-		rec.ErrorCode, rec.Error = x.Name, e.Error()
+		rec.ErrorCode, rec.Error = bedrockapi.ExceptionOf(e.Kind).Name, e.Error()
 		rec.Partial = t.meter.Frames > 0
 		if !rec.Partial {
-			rec.Status = x.Status
+			rec.Status = bedrockapi.Status(call.Operation.Surface, e.Kind)
+		}
+		if rec.UpstreamRequestID == "" {
+			rec.UpstreamRequestID = e.RequestID
 		}
 	}
 	g.Log.Record(rec)

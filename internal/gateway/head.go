@@ -21,9 +21,11 @@ type Head struct {
 	MaxTokens int64
 	Version   string // of the body, else of the header
 	Betas     []string
-	Estimate  int64 // input tokens, by length
 	Length    int
 	Options   Options
+	Hops      []string
+
+	refused error // by the surface's schema; said once the model is known
 }
 
 // count says that the operation counts and does not generate.
@@ -36,77 +38,66 @@ func isCount(op *bedrockapi.Operation) bool {
 // onMessages says that the body is the Messages API's own: it names the model.
 func onMessages(op *bedrockapi.Operation) bool { return op.Surface == bedrockapi.SurfaceMessages }
 
-// peek reads the Head and refuses what the surface's schema refuses.
-func peek(call *Call, body *Body) (*Head, error) {
-	h := &Head{
-		Operation: call.Operation,
-		Ref:       call.Ref,
-		Stream:    call.Operation.Stream,
-		Version:   call.Version,
-		Length:    len(body.data),
-		Options:   call.Options,
-		// Four bytes a token: English text; good enough to reserve with.
-		Estimate: int64(len(body.data)) / 4,
-	}
+// peek reads the Head, and gives what the surface's schema refuses.
+func (h *Head) peek(call *Call, body *Body) error {
 	say := schemaOf(call.Operation)
 	var err error
-
+	if h.Betas, err = betasOf(call, body, say); err != nil {
+		return err
+	}
 	if raw, ok := body.Get("model"); ok {
 		if !onMessages(call.Operation) {
-			return nil, say.extra("model")
+			return say.extra("model")
 		}
 		if h.Ref, err = stringOf(raw); err != nil || h.Ref == "" {
-			return nil, say.wrong("model", "a non-empty string")
+			return say.wrong("model", "a non-empty string")
 		}
 	} else if onMessages(call.Operation) {
-		return nil, say.missing("model")
+		return say.missing("model")
 	}
 
 	if raw, ok := body.Get("stream"); ok {
 		if !onMessages(call.Operation) {
-			return nil, say.extra("stream")
+			return say.extra("stream")
 		}
 		v, ok := jsonspan.Bool(raw)
 		if !ok {
-			return nil, say.wrong("stream", "a boolean")
+			return say.wrong("stream", "a boolean")
 		}
 		h.Stream = v && !h.count()
 	}
 
 	if raw, ok := body.Get("anthropic_version"); ok {
 		if h.Version, err = stringOf(raw); err != nil {
-			return nil, say.wrong("anthropic_version", "a string")
+			return say.wrong("anthropic_version", "a string")
 		}
 	} else if !onMessages(call.Operation) {
-		return nil, say.missing("anthropic_version")
+		return say.missing("anthropic_version")
 	}
 
 	if raw, ok := body.Get("max_tokens"); ok {
 		n, ok := jsonspan.Int(raw)
 		if !ok || n < 1 {
-			return nil, say.wrong("max_tokens", "an integer of at least 1")
+			return say.wrong("max_tokens", "an integer of at least 1")
 		}
 		h.MaxTokens = n
 	} else if !isCount(call.Operation) || call.Operation == bedrockapi.CountTokens {
 		// AWS's CountTokens wants a whole InvokeModel body.
-		return nil, say.missing("max_tokens")
+		return say.missing("max_tokens")
 	}
 
 	raw, ok := body.Get("messages")
 	if !ok {
-		return nil, say.missing("messages")
+		return say.missing("messages")
 	}
 	if len(raw) == 0 || raw[0] != '[' {
-		return nil, say.wrong("messages", "an array")
+		return say.wrong("messages", "an array")
 	}
 	if len(bytes.Trim(raw[1:len(raw)-1], " \t\r\n")) == 0 {
-		return nil, messages.Errorf(messages.ModelRejected, "messages: at least one message is required")
+		return messages.Errorf(messages.ModelRejected, "messages: at least one message is required")
 	}
 
-	if h.Betas, err = betasOf(call, body, say); err != nil {
-		return nil, err
-	}
-	return h, nil
+	return nil
 }
 
 // betasOf merges the header's list and the body's: official clients write one,

@@ -1,10 +1,8 @@
 package httpapi
 
 import (
-	"crypto/sha256"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -48,9 +46,6 @@ func (b *Budget) give(n int64) { b.used.Add(-n) }
 // readBody reads the whole body, at most limit bytes, within the budget and not
 // below the least rate. release gives the budget back.
 func (x *exchange) readBody(limit int64) (body []byte, release func(), err error) {
-	if x.MaxBody > 0 {
-		limit = min(limit, x.MaxBody)
-	}
 	if enc := x.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
 		return nil, nil, messages.Errorf(messages.InvalidRequest, "The content encoding %q is not supported; send the body as it is.", enc)
 	}
@@ -76,9 +71,8 @@ func (x *exchange) readBody(limit int64) (body []byte, release func(), err error
 	if err := grow(size); err != nil {
 		return nil, nil, err
 	}
-	rc := http.NewResponseController(x.w)
-	defer rc.SetReadDeadline(time.Time{}) // net/http watches for a client that leaves
-	buf := make([]byte, 0, size+1)        // one more byte, to see the end
+	defer x.rc.SetReadDeadline(time.Time{}) // net/http watches for a client that leaves
+	buf := make([]byte, 0, size+1)          // one more byte, to see the end
 	began := time.Now()
 	for {
 		if len(buf) == cap(buf) {
@@ -89,7 +83,7 @@ func (x *exchange) readBody(limit int64) (body []byte, release func(), err error
 			buf = append(make([]byte, 0, 2*n), buf...)
 		}
 		// A transport without deadlines (a recorder in a test) reads without one.
-		_ = rc.SetReadDeadline(began.Add(bodyGrace + time.Duration(len(buf))*time.Second/bodyRate))
+		_ = x.rc.SetReadDeadline(began.Add(bodyGrace + time.Duration(len(buf))*time.Second/bodyRate))
 		n, err := x.r.Body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {
@@ -118,5 +112,3 @@ func tooLarge(limit int64) error {
 	return messages.Errorf(messages.TooLarge,
 		"1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or equal to %d", limit)
 }
-
-func sha256Of(b []byte) [sha256.Size]byte { return sha256.Sum256(b) }

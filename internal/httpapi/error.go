@@ -24,11 +24,10 @@ func (x *exchange) fail(e *messages.Error) {
 		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
 	}
 	exception := bedrockapi.ExceptionOf(e.Kind)
-	status := exception.Status
+	status := bedrockapi.Status(x.surface, e.Kind)
 	var body []byte
 	switch x.surface {
 	case bedrockapi.SurfaceMessages:
-		status = e.Kind.Face().Status
 		h.Set("Content-Type", "application/json")
 		body = e.AppendError(nil, x.requestID)
 	case bedrockapi.SurfaceSTS:
@@ -48,9 +47,9 @@ func (x *exchange) fail(e *messages.Error) {
 	if cause := e.Unwrap(); cause != nil && status >= 500 {
 		x.Log.Error("call failed", "id", x.requestID, "error", e.Message, "cause", cause)
 	}
-	x.w.WriteHeader(status)
+	x.begin(status)
 	if x.r.Method != http.MethodHead {
-		x.w.Write(body)
+		_ = x.send(body) // the client may be gone
 	}
 }
 

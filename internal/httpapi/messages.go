@@ -9,13 +9,13 @@ import (
 // message serves the Messages API and its token count. Whether it streams is in
 // the body, so the writer is chosen by the gateway's reading of it.
 func (x *exchange) message() error {
-	call, release, err := x.call(MaxMessagesBody)
+	call, release, err := x.call(x.limit(MaxMessagesBody))
 	if err != nil {
 		return err
 	}
 	defer release()
 	if x.op == bedrockapi.CountMessage || x.op == bedrockapi.CountMessageBare {
-		return x.whole(call, &jsonWriter{x: x})
+		return x.do(call, &jsonWriter{x: x})
 	}
 	return x.stream(call, &eitherWriter{x: x})
 }
@@ -45,7 +45,7 @@ func (w *eitherWriter) Frame(f gateway.Frame) error {
 		}
 		return w.json.Frame(f)
 	default:
-		w.sse = newSSEWriter(w.x)
+		w.sse = &sseWriter{x: w.x}
 		if err := w.sse.Begin(w.meta, w.meter); err != nil {
 			return err
 		}

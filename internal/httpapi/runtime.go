@@ -4,65 +4,98 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
-	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // invoke serves InvokeModel and InvokeModelWithResponseStream: the Messages
 // dialect, as JSON or as event-stream frames.
 func (x *exchange) invoke() error {
-	call, release, err := x.call(MaxInvokeBody)
+	call, release, err := x.call(x.limit(MaxInvokeBody))
 	if err != nil {
 		return err
 	}
 	defer release()
 	if x.op.Stream {
-		return x.stream(call, newFrameWriter(x))
+		return x.stream(call, &frameWriter{x: x})
 	}
-	return x.whole(call, &jsonWriter{x: x, counts: true})
+	return x.do(call, &jsonWriter{x: x, counts: true})
 }
 
 // countTokens serves AWS's CountTokens: its input holds an InvokeModel body in
-// base64.
+// base64, and it is the body that the limit is for.
 func (x *exchange) countTokens() error {
-	call, release, err := x.call(base64.StdEncoding.EncodedLen(MaxInvokeBody) + 1024)
+	limit := x.limit(MaxInvokeBody)
+	call, release, err := x.call(int64(base64.StdEncoding.EncodedLen(int(limit))) + 1024)
 	if err != nil {
 		return err
 	}
 	defer release()
-	var in struct {
-		Input struct {
-			InvokeModel *struct {
-				Body []byte `json:"body"`
-			} `json:"invokeModel"`
-			Converse json.RawMessage `json:"converse"`
-		} `json:"input"`
-	}
 	call.Decode = func(wire []byte) ([]byte, error) {
-		if err := json.Unmarshal(wire, &in); err != nil {
-			return nil, messages.Errorf(messages.InvalidRequest, "Malformed input request: the body is not a CountTokens request, please reformat your input and try again.").WithCause(err)
+		body, err := countedBody(wire)
+		if err == nil && int64(len(body)) > limit {
+			err = tooLarge(limit)
 		}
-		switch {
-		case in.Input.Converse != nil && in.Input.InvokeModel != nil:
-			return nil, messages.Errorf(messages.InvalidRequest, "The input must hold exactly one of invokeModel and converse.")
-		case in.Input.Converse != nil:
-			return nil, messages.Errorf(messages.InvalidRequest, "CountTokens with a converse input is not served yet; send invokeModel.")
-		case in.Input.InvokeModel == nil:
-			return nil, messages.Errorf(messages.InvalidRequest, "Malformed input request: #/input: required key [invokeModel] not found, please reformat your input and try again.")
-		}
-		body := in.Input.InvokeModel.Body
-		if limit := x.limit(MaxInvokeBody); int64(len(body)) > limit {
-			return nil, tooLarge(limit)
-		}
-		return body, nil
+		return body, err
 	}
-	return x.whole(call, &jsonWriter{x: x})
+	return x.do(call, &jsonWriter{x: x})
+}
+
+var countKeys, inputKeys, bodyKeys = jsonspan.NewKeys("input"), jsonspan.NewKeys("invokeModel", "converse"), jsonspan.NewKeys("body")
+
+func countedBody(wire []byte) ([]byte, error) {
+	refuse := func(what string) error {
+		return messages.Errorf(messages.InvalidRequest, "Malformed input request: %s, please reformat your input and try again.", what)
+	}
+	object := func(raw []byte, keys *jsonspan.Keys) (jsonspan.Members, error) {
+		m, err := jsonspan.Scan(nil, raw, keys)
+		if syntax, ok := errors.AsType[*jsonspan.SyntaxError](err); ok {
+			return nil, refuse(syntax.Reason)
+		}
+		return m, err
+	}
+	top, err := object(wire, countKeys)
+	if err != nil {
+		return nil, err
+	}
+	in, ok := top.Get("input")
+	if !ok {
+		return nil, refuse("#: required key [input] not found")
+	}
+	raw := in.Value(wire)
+	input, err := object(raw, inputKeys)
+	if err != nil {
+		return nil, err
+	}
+	invoke, ok := input.Get("invokeModel")
+	_, converse := input.Get("converse")
+	switch {
+	case ok && converse || !ok && !converse:
+		return nil, messages.Errorf(messages.InvalidRequest, "The input must hold exactly one of invokeModel and converse.")
+	case converse:
+		return nil, messages.Errorf(messages.InvalidRequest, "CountTokens with a converse input is not served yet; send invokeModel.")
+	}
+	raw = invoke.Value(raw)
+	members, err := object(raw, bodyKeys)
+	if err != nil {
+		return nil, err
+	}
+	text, ok := members.Get("body")
+	if !ok {
+		return nil, refuse("#/input/invokeModel: required key [body] not found")
+	}
+	var body []byte
+	if err := json.Unmarshal(text.Value(raw), &body); err != nil || body == nil {
+		return nil, refuse("#/input/invokeModel/body: expected base64")
+	}
+	return body, nil
 }
 
 func (x *exchange) limit(surface int64) int64 {
@@ -73,29 +106,24 @@ func (x *exchange) limit(surface int64) int64 {
 }
 
 // call reads what every model call has: credentials, body, headers.
-func (x *exchange) call(limit int) (*gateway.Call, func(), error) {
+func (x *exchange) call(limit int64) (*gateway.Call, func(), error) {
 	cred, err := x.Auth.Begin(x.r, x.authSurface())
 	if err != nil {
 		x.recordRefused(err)
 		return nil, nil, err
 	}
-	body, release, err := x.readBody(int64(limit))
+	body, release, err := x.readBody(limit)
 	if err != nil {
-		x.recordRefused(err)
-		return nil, nil, err
-	}
-	options, err := optionsOf(x.r)
-	if err != nil {
-		release()
 		x.recordRefused(err)
 		return nil, nil, err
 	}
 	h := x.r.Header
+	options, refused := optionsOf(h)
 	return &gateway.Call{
 		RequestID: x.requestID, Operation: x.op, Credential: cred, Start: x.start,
 		WireSum: sha256.Sum256(body), Dialect: gateway.Messages, Data: body, WireLength: int64(len(body)),
 		Ref: x.label, HostRegion: hostRegion(x.r.Host), Mantle: strings.HasPrefix(x.r.Host, "bedrock-mantle."),
-		Version: h.Get("anthropic-version"), Betas: betasOf(h), Options: options,
+		Version: h.Get("anthropic-version"), Betas: betasOf(h), Options: options, Refused: refused, Hops: hopsOf(h),
 		Client: activity.ClientIDs{
 			Session: h.Get("x-claude-code-session-id"), Agent: h.Get("x-claude-code-agent-id"),
 			ParentAgent: h.Get("x-claude-code-parent-agent-id"), Prompt: h.Get("x-claude-code-prompt-id"),
@@ -104,17 +132,12 @@ func (x *exchange) call(limit int) (*gateway.Call, func(), error) {
 	}, release, nil
 }
 
-// recordRefused records a call that never became one.
-func (x *exchange) recordRefused(err error) {
-	e := messages.AsError(err)
-	exception := bedrockapi.ExceptionOf(e.Kind)
-	x.Gateway.Log.Record(activity.Record{RequestID: x.requestID, Time: x.start, Duration: x.Now().Sub(x.start), Operation: x.op.Name,
-		Ref: x.label, Upstream: x.Gateway.Upstream.Name(), Status: exception.Status, ErrorCode: exception.Name, Error: e.Error()})
-}
-
-// whole runs a call whose answer is one body.
-func (x *exchange) whole(call *gateway.Call, w *jsonWriter) error {
-	return x.Gateway.Do(x.r.Context(), call, w)
+func (x *exchange) do(call *gateway.Call, w gateway.Writer) error {
+	err := x.Gateway.Do(x.r.Context(), call, w)
+	if !x.begun && gateway.ClientGone(x.r.Context(), err) {
+		x.begin(gateway.StatusClientGone) // for nobody
+	}
+	return err
 }
 
 // streamWriter is a gateway.Writer that can say a failure inside its stream.
@@ -127,7 +150,7 @@ type streamWriter interface {
 
 func (x *exchange) stream(call *gateway.Call, w streamWriter) error {
 	defer w.close()
-	err := x.Gateway.Do(x.r.Context(), call, w)
+	err := x.do(call, w)
 	if err != nil && w.fail(messages.AsError(err)) {
 		return nil
 	}
@@ -144,49 +167,4 @@ func betasOf(h http.Header) []string {
 		}
 	}
 	return betas
-}
-
-// maxMetadata is AWS's limit of the request-metadata header, in characters.
-const maxMetadata = 8500
-
-func optionsOf(r *http.Request) (gateway.Options, error) {
-	h := r.Header
-	o := gateway.Options{
-		GuardrailID: h.Get(bedrockapi.HeaderGuardrailID), GuardrailVersion: h.Get(bedrockapi.HeaderGuardrailVersion),
-		Trace: h.Get(bedrockapi.HeaderTrace), Latency: h.Get(bedrockapi.HeaderLatency), ServiceTier: h.Get(bedrockapi.HeaderServiceTier),
-	}
-	raw := h.Get(bedrockapi.HeaderMetadata)
-	if raw == "" {
-		return o, nil
-	}
-	if auth := h.Get("Authorization"); strings.HasPrefix(auth, "AWS4-") && !signs(auth, "x-amzn-bedrock-request-metadata") {
-		return o, messages.Errorf(messages.InvalidSignature, "The header X-Amzn-Bedrock-Request-Metadata must be one of the signed headers.")
-	}
-	if len(raw) > maxMetadata {
-		return o, messages.Errorf(messages.InvalidRequest, "The request metadata must have at most %d characters.", maxMetadata)
-	}
-	if err := json.Unmarshal([]byte(raw), &o.Metadata); err != nil {
-		return o, messages.Errorf(messages.InvalidRequest, "The request metadata must be a JSON object of strings.").WithCause(err)
-	}
-	if len(o.Metadata) > 16 {
-		return o, messages.Errorf(messages.InvalidRequest, "The request metadata must have at most 16 entries.")
-	}
-	for k, v := range o.Metadata {
-		if k == "" || len(k) > 256 || len(v) > 256 {
-			return o, messages.Errorf(messages.InvalidRequest, "A key of the request metadata must have 1 to 256 characters, a value at most 256.")
-		}
-	}
-	return o, nil
-}
-
-// signs says whether an Authorization header's SignedHeaders name the header.
-func signs(auth, header string) bool {
-	_, rest, _ := strings.Cut(auth, "SignedHeaders=")
-	list, _, _ := strings.Cut(rest, ",")
-	for one := range strings.SplitSeq(strings.TrimSpace(list), ";") {
-		if one == header {
-			return true
-		}
-	}
-	return false
 }

@@ -5,10 +5,13 @@ package httpapi
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,16 +44,42 @@ const HeaderHop = "X-Outcrop-Hop"
 type exchange struct {
 	*Server
 	w         http.ResponseWriter
+	rc        *http.ResponseController
 	r         *http.Request
 	op        *bedrockapi.Operation
 	surface   bedrockapi.Surface
 	label     string // of the path, decoded
 	requestID string
 	start     time.Time
+	begun     bool // the status has been written
+}
+
+// begin writes the status; the headers are set.
+func (x *exchange) begin(status int) {
+	x.begun = true
+	x.w.WriteHeader(status)
+}
+
+// writeTimeout is how long a client may take no bytes.
+const writeTimeout = 60 * time.Second
+
+// send writes and flushes within writeTimeout. Between writes there is no
+// deadline: HTTP/2 resets a stream when its own passes, written to or not. A
+// transport that has neither deadlines nor buffers does without.
+func (x *exchange) send(p []byte) error {
+	_ = x.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
+	defer x.rc.SetWriteDeadline(time.Time{})
+	if _, err := x.w.Write(p); err != nil {
+		return err
+	}
+	if err := x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{Server: s, w: w, r: r, start: s.Now(), requestID: newRequestID()}
+	x := &exchange{Server: s, w: w, rc: http.NewResponseController(w), r: r, start: s.Now(), requestID: newRequestID()}
 	h := w.Header()
 	h.Set(bedrockapi.HeaderRequestID, x.requestID)
 	h.Set("Request-Id", x.requestID)
@@ -62,6 +91,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				panic(p)
 			}
 			s.Log.Error("panic", "id", x.requestID, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if x.begun { // all that is left to say is that the answer is not whole
+				panic(http.ErrAbortHandler)
+			}
 			x.fail(messages.AsError(fmt.Errorf("panic: %v", p)))
 		}
 	}()
@@ -83,25 +115,40 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			break
 		}
 	}
-	if hop := r.Header.Get(HeaderHop); hop != "" && hop == s.Hop {
-		if x.op != nil {
-			x.recordRefused(errLoop)
-		}
-		x.fail(errLoop)
-		return
-	}
 	if x.op == nil {
 		x.fail(messages.Errorf(messages.UnknownOperation, "There is no operation %s %s.", r.Method, path))
 		return
 	}
-	if err := x.handle(); err != nil {
+	hops := hopsOf(r.Header)
+	if s.Hop != "" && slices.Contains(hops, s.Hop) || len(hops) > maxHops {
+		x.recordRefused(errLoop)
+		x.fail(errLoop)
+		return
+	}
+	if err := x.handle(); err != nil && !x.begun {
 		x.fail(messages.AsError(err))
 	}
 }
 
-var errLoop = messages.Errorf(messages.Loop, "This server is its own upstream.").WithHint("point --upstream at another server")
+var errLoop = messages.Errorf(messages.Loop, "This server is its own upstream, or one of too many in a row.").WithHint("point --upstream at another server")
 
-// handle serves the operation. An error that it returns has not been answered.
+// maxHops is how many servers may stand behind one another.
+const maxHops = 8
+
+func hopsOf(h http.Header) []string {
+	var hops []string
+	for _, line := range h.Values(HeaderHop) {
+		for hop := range strings.SplitSeq(line, ",") {
+			if hop = strings.TrimSpace(hop); hop != "" {
+				hops = append(hops, hop)
+			}
+		}
+	}
+	return hops
+}
+
+// handle serves the operation. An error that it returns has not been answered,
+// unless the answer has begun: then nobody takes it any more.
 func (x *exchange) handle() error {
 	switch x.op {
 	case bedrockapi.InvokeModel, bedrockapi.InvokeModelStream:
@@ -131,30 +178,51 @@ func (x *exchange) handle() error {
 
 // control serves an operation that is not a model call: authenticate, answer,
 // record.
-func (x *exchange) control(answer func(*exchange, identity.Caller, []byte) error) (err error) {
+func (x *exchange) control(answer func(*exchange, identity.Caller, []byte) error) error {
 	var caller identity.Caller
+	err := errPanic // until serve has returned
 	defer func() {
-		rec := activity.Record{RequestID: x.requestID, Time: x.start, Duration: x.Now().Sub(x.start), Operation: x.op.Name,
-			Account: caller.Account, Principal: caller.ARN, KeyID: caller.KeyID, Region: x.region(caller), Ref: x.label, Status: http.StatusOK}
-		if err != nil {
-			e := messages.AsError(err)
-			rec.Status, rec.ErrorCode, rec.Error = bedrockapi.ExceptionOf(e.Kind).Status, bedrockapi.ExceptionOf(e.Kind).Name, e.Error()
-		}
+		rec := x.record(err)
+		rec.Account, rec.Principal, rec.KeyID, rec.Region = caller.Account, caller.ARN, caller.KeyID, x.region(caller)
 		x.Gateway.Log.Record(rec)
 	}()
-	cred, err := x.Auth.Begin(x.r, x.authSurface())
+	serve := func() error {
+		cred, err := x.Auth.Begin(x.r, x.authSurface())
+		if err != nil {
+			return err
+		}
+		body, release, err := x.readBody(x.limit(64 << 10))
+		if err != nil {
+			return err
+		}
+		defer release()
+		if caller, err = cred.Finish(sha256.Sum256(body)); err != nil {
+			return err
+		}
+		return answer(x, caller, body)
+	}
+	err = serve()
+	return err
+}
+
+var errPanic = errors.New("panic")
+
+// record is the Record of a call that the gateway has not seen.
+func (x *exchange) record(err error) activity.Record {
+	rec := activity.Record{RequestID: x.requestID, Time: x.start, Duration: x.Now().Sub(x.start), Operation: x.op.Name,
+		Ref: x.label, Status: http.StatusOK}
 	if err != nil {
-		return err
+		e := messages.AsError(err)
+		rec.Status, rec.ErrorCode, rec.Error = bedrockapi.Status(x.surface, e.Kind), bedrockapi.ExceptionOf(e.Kind).Name, e.Error()
 	}
-	body, release, err := x.readBody(64 << 10)
-	if err != nil {
-		return err
-	}
-	defer release()
-	if caller, err = cred.Finish(sha256Of(body)); err != nil {
-		return err
-	}
-	return answer(x, caller, body)
+	return rec
+}
+
+// recordRefused records a call that never became one.
+func (x *exchange) recordRefused(err error) {
+	rec := x.record(err)
+	rec.Upstream = x.Gateway.Upstream.Name()
+	x.Gateway.Log.Record(rec)
 }
 
 // authSurface maps a surface to the services that a signature may name.
@@ -178,13 +246,13 @@ func (x *exchange) region(c identity.Caller) string {
 // hostRegion reads the Region out of a Bedrock host name, as in
 // bedrock-runtime.eu-west-1.amazonaws.com or bedrock-mantle.us-east-1.api.aws.
 func hostRegion(host string) string {
-	labels := strings.SplitN(host, ".", 3)
-	if len(labels) < 3 || !strings.HasPrefix(labels[0], "bedrock") && labels[0] != "sts" {
-		return ""
-	}
-	for _, suffix := range []string{"amazonaws.com", "api.aws", "amazonaws.com.cn"} {
-		if rest, _, _ := strings.Cut(labels[2], ":"); rest == suffix {
-			return labels[1]
+	name, _, _ := strings.Cut(strings.ToLower(host), ":")
+	service, rest, _ := strings.Cut(name, ".")
+	region, domain, _ := strings.Cut(rest, ".")
+	switch domain {
+	case "amazonaws.com", "api.aws", "amazonaws.com.cn":
+		if (strings.HasPrefix(service, "bedrock") || service == "sts") && identity.RegionName(region) {
+			return region
 		}
 	}
 	return ""

@@ -40,7 +40,6 @@ func (x *exchange) reply(contentType string, body []byte) {
 	h := x.w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	setWriteDeadline(x)
-	x.w.WriteHeader(http.StatusOK)
-	_, _ = x.w.Write(body) // the client may be gone
+	x.begin(http.StatusOK)
+	_ = x.send(body) // the client may be gone
 }

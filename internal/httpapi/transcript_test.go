@@ -115,7 +115,9 @@ func play(t *testing.T, script map[string]string, forced, oneByte bool) (respons
 	if oneByte {
 		in = iotest.OneByteReader(in)
 	}
-	return showResponse(t, resp, in), showRecords(setup.Records.Records())
+	response = showResponse(t, resp, in)
+	server.Close() // waits for the handler: the record follows the answer
+	return response, showRecords(setup.Records.Records())
 }
 
 // parseRequest reads "METHOD PATH", headers, a blank line and the body.

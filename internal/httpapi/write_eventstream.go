@@ -16,15 +16,10 @@ import (
 // "bytes" of a chunk frame, beside padding that hides a token's length.
 type frameWriter struct {
 	x     *exchange
-	rc    *http.ResponseController
 	meter *gateway.Meter
 	begun bool
 	buf   []byte // frames not sent yet
 	event []byte // message_stop with its metrics
-}
-
-func newFrameWriter(x *exchange) *frameWriter {
-	return &frameWriter{x: x, rc: http.NewResponseController(x.w)}
 }
 
 func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
@@ -33,7 +28,7 @@ func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	h := w.x.w.Header()
 	h.Set("Content-Type", bedrockapi.TypeEventStream)
 	h.Set(bedrockapi.HeaderContentType, "application/json")
-	w.x.w.WriteHeader(http.StatusOK)
+	w.x.begin(http.StatusOK)
 	return nil
 }
 
@@ -65,13 +60,9 @@ func (w *frameWriter) Flush() error {
 	if len(w.buf) == 0 {
 		return nil
 	}
-	setWriteDeadline(w.x)
-	_, err := w.x.w.Write(w.buf)
+	err := w.x.send(w.buf)
 	w.buf = w.buf[:0]
-	if err != nil {
-		return err
-	}
-	return w.rc.Flush()
+	return err
 }
 
 func (w *frameWriter) fail(e *messages.Error) bool {

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
@@ -52,11 +51,10 @@ func (w *jsonWriter) Flush() error {
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(w.body)))
-	setWriteDeadline(w.x)
-	w.x.w.WriteHeader(http.StatusOK)
-	_, err := w.x.w.Write(w.body)
+	w.x.begin(http.StatusOK)
+	body := w.body
 	w.body = nil
-	return err
+	return w.x.send(body)
 }
 
 // announce sets the headers that say who answered.
@@ -76,12 +74,4 @@ func (x *exchange) announce(meta gateway.Meta) {
 	if latency := x.r.Header.Get(bedrockapi.HeaderLatency); latency != "" {
 		h.Set(bedrockapi.HeaderLatency, latency)
 	}
-}
-
-// writeTimeout is how long a client may take no bytes.
-const writeTimeout = 60 * time.Second
-
-// setWriteDeadline renews the deadline; a transport that has none ignores it.
-func setWriteDeadline(x *exchange) {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(writeTimeout))
 }

@@ -18,7 +18,6 @@ const pingAfter = 15 * time.Second
 // goroutine write under one mutex.
 type sseWriter struct {
 	x     *exchange
-	rc    *http.ResponseController
 	meter *gateway.Meter
 
 	mu    sync.Mutex
@@ -26,10 +25,6 @@ type sseWriter struct {
 	ended bool
 	buf   []byte
 	timer *time.Timer
-}
-
-func newSSEWriter(x *exchange) *sseWriter {
-	return &sseWriter{x: x, rc: http.NewResponseController(x.w)}
 }
 
 func (w *sseWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
@@ -40,7 +35,7 @@ func (w *sseWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	h := w.x.w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache")
-	w.x.w.WriteHeader(http.StatusOK)
+	w.x.begin(http.StatusOK)
 	w.timer = time.AfterFunc(pingAfter, w.ping)
 	return nil
 }
@@ -78,13 +73,9 @@ func (w *sseWriter) Flush() error {
 
 // send needs the mutex.
 func (w *sseWriter) send() error {
-	setWriteDeadline(w.x)
-	_, err := w.x.w.Write(w.buf)
+	err := w.x.send(w.buf)
 	w.buf = w.buf[:0]
-	if err != nil {
-		return err
-	}
-	return w.rc.Flush()
+	return err
 }
 
 func (w *sseWriter) fail(e *messages.Error) bool {

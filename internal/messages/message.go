@@ -97,11 +97,12 @@ type UsageDelta struct {
 	OutputTokens             *int64         `json:"output_tokens"`
 }
 
-// Apply folds d into u: message_delta's usage is cumulative.
+// Apply folds d into u: message_delta's usage is cumulative. No count is below 0,
+// whatever a server says: nobody is paid for a call.
 func (d UsageDelta) Apply(u *Usage) {
 	set := func(dst *int64, src *int64) {
 		if src != nil {
-			*dst = *src
+			*dst = max(*src, 0)
 		}
 	}
 	set(&u.InputTokens, d.InputTokens)
