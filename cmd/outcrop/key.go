@@ -20,12 +20,12 @@ type keyCmd struct {
 
 type keyCreateCmd struct {
 	dataOption
-	Name      string `default:"admin" env:"-" help:"User of an access key, label of an API key. Default: ${default}."`
-	Region    string `placeholder:"REGION" env:"-" help:"Region of this key's calls where neither a signature nor the host name says one."`
-	APIKey    bool   `name:"api-key" env:"-" xor:"kind" help:"Make a long-term API key, for AWS_BEARER_TOKEN_BEDROCK or x-api-key. It is kept as a hash."`
-	ShortTerm bool   `env:"-" xor:"kind" help:"Make a short-term API key, signed with the first access key. It ends with --expires (at most, and by default, 12h) or with that key."`
-	Expires   life   `placeholder:"LIFE" env:"-" help:"Life of an API key: 30d, 12h. Without it a long-term key does not end."`
-	JSON      bool   `name:"json" env:"-" help:"Print JSON."`
+	Name      string `default:"admin" env:"OUTCROP_KEY_NAME" help:"User of an access key, label of an API key. Default: ${default}."`
+	Region    string `placeholder:"REGION" env:"OUTCROP_KEY_REGION" help:"Region of this key's calls where neither a signature nor the host name says one."`
+	APIKey    bool   `name:"api-key" env:"OUTCROP_KEY_API" xor:"kind" help:"Make a long-term API key, for AWS_BEARER_TOKEN_BEDROCK or x-api-key. It is kept as a hash."`
+	ShortTerm bool   `env:"OUTCROP_KEY_SHORT_TERM" xor:"kind" help:"Make a short-term API key, signed with the first access key. It ends with --expires (at most, and by default, 12h) or with that key."`
+	Expires   life   `placeholder:"LIFE" env:"OUTCROP_KEY_EXPIRES" help:"Life of an API key: 30d, 12h. Without it a long-term key does not end."`
+	JSON      bool   `name:"json" help:"Print JSON."`
 }
 
 func (keyCreateCmd) Help() string {
@@ -160,7 +160,7 @@ func (m madeKey) until() string {
 
 type keyListCmd struct {
 	dataOption
-	JSON bool `name:"json" env:"-" help:"Print JSON."`
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 func (c *keyListCmd) Run(con console) error {

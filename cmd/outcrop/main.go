@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -58,6 +59,7 @@ func main() {
 // run is main as a value, for tests.
 func run(ctx context.Context, args []string, con console) (code int) {
 	var c cli
+	unsetEmpty()
 	defer func() {
 		if p := recover(); p != nil {
 			exit, ok := p.(exitCode)
@@ -92,6 +94,16 @@ func run(ctx context.Context, args []string, con console) (code int) {
 		}
 		fmt.Fprintln(con.Err, "outcrop:", err)
 		return 1
+	}
+}
+
+// unsetEmpty makes an empty variable one that is not set, as shells' users expect:
+// an empty path would be the current folder.
+func unsetEmpty() {
+	for _, pair := range os.Environ() {
+		if name, value, _ := strings.Cut(pair, "="); value == "" && strings.HasPrefix(name, "OUTCROP_") {
+			os.Unsetenv(name)
+		}
 	}
 }
 

@@ -64,7 +64,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	s.closers = append(s.closers, ln.Close)
 	addr := ln.Addr().(*net.TCPAddr).AddrPort()
 	if o.InsecureSkipAuth && !addr.Addr().Unmap().IsLoopback() {
-		return nil, fmt.Errorf("--insecure-skip-auth lets everyone in, so it serves a loopback address only, not %s", addr.Addr())
+		return nil, fmt.Errorf("--insecure-skip-auth lets everyone in, so it serves a loopback address only, not %s", o.Listen)
 	}
 	if s.Data, err = datadir.Open(o.Data, datadir.Options{KeyFile: o.KeyFile, Now: time.Now}); err != nil {
 		return nil, err

@@ -27,7 +27,7 @@ import (
 type whoamiCmd struct {
 	dataOption
 	Endpoint string `placeholder:"URL" xor:"where" help:"Ask this endpoint, with the environment's AWS credentials."`
-	AWS      bool   `name:"aws" env:"-" xor:"where" help:"Ask the real AWS, with the environment's AWS credentials."`
+	AWS      bool   `name:"aws" xor:"where" help:"Ask the real AWS, with the environment's AWS credentials."`
 	Region   string `placeholder:"REGION" help:"Region to sign for. Default: the credentials' own, else us-east-1."`
 	JSON     bool   `name:"json" help:"Print JSON."`
 }
