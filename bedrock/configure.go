@@ -72,7 +72,9 @@ func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, e
 	}
 	c, err := catalog.Load()
 	if err != nil {
-		return nil, nil, fmt.Errorf("bedrock: %w", err)
+		e := misconfigured("the catalog of models cannot be read")
+		e.cause = err
+		return nil, nil, e
 	}
 	return s, &backend{region: region, base: base, ownBase: own, auth: auth, doer: s.httpClient, catalog: c, idle: s.idle}, nil
 }
