@@ -81,11 +81,12 @@ var blocks = map[atom.Atom]bool{
 // htmlWriter joins white space as a browser does. What separates two texts is
 // held back until the second one comes.
 type htmlWriter struct {
-	b     strings.Builder
-	pre   int // depth of pre and textarea
-	gap   gap
-	tabs  int // cells since the last text
-	cells bool
+	b    strings.Builder
+	pre  int // depth of pre and textarea
+	gap  gap
+	tabs int  // cells since the last text
+	cell int  // of the table row
+	row  bool // something stands in the row
 }
 
 type gap uint8
@@ -93,8 +94,9 @@ type gap uint8
 const (
 	none gap = iota
 	space
-	tab
 	newline
+	tab    // to the next cell
+	bullet // from a list's mark to its text
 )
 
 func (w *htmlWriter) String() string { return strings.TrimSpace(w.b.String()) }
@@ -130,23 +132,29 @@ func (w *htmlWriter) separate() {
 		case none:
 		case space:
 			w.b.WriteByte(' ')
-		case tab:
-			w.b.WriteString(strings.Repeat("\t", w.tabs))
 		case newline:
 			w.b.WriteByte('\n')
+		case tab: // below
+		case bullet:
+			w.b.WriteByte(' ')
 		default:
 			panic("document: a gap of no kind")
 		}
+		w.b.WriteString(strings.Repeat("\t", w.tabs))
 	}
-	w.gap, w.tabs = none, 0
+	w.gap, w.tabs, w.row = none, 0, true
 }
 
 // breakLine begins a block. The first block of a table cell stays beside the
-// cell before it.
+// cell before it, and that of a list item beside its mark.
 func (w *htmlWriter) breakLine() {
-	if w.gap != tab {
+	if w.gap != tab && w.gap != bullet {
 		w.gap = newline
 	}
+}
+
+func (w *htmlWriter) newRow() {
+	w.gap, w.tabs, w.cell, w.row = newline, 0, 0, false
 }
 
 func (w *htmlWriter) start(t html.Token) {
@@ -154,13 +162,14 @@ func (w *htmlWriter) start(t html.Token) {
 	case atom.Br:
 		w.breakLine()
 	case atom.Table, atom.Tr:
-		w.gap, w.tabs, w.cells = newline, 0, false
+		w.newRow()
 	case atom.Td, atom.Th:
-		if w.cells {
-			w.gap = tab
+		if w.cell++; w.cell > 1 {
 			w.tabs++
+			if w.row {
+				w.gap = tab
+			}
 		}
-		w.cells = true
 	case atom.Img:
 		for _, a := range t.Attr {
 			if a.Key == "alt" {
@@ -171,8 +180,9 @@ func (w *htmlWriter) start(t html.Token) {
 		w.breakLine()
 		w.pre++
 	case atom.Li:
-		w.breakLine()
-		w.text("- ")
+		w.gap = newline
+		w.text("-")
+		w.gap = bullet
 	default:
 		if blocks[t.DataAtom] {
 			w.breakLine()
@@ -186,7 +196,7 @@ func (w *htmlWriter) end(a atom.Atom) {
 		w.pre = max(0, w.pre-1)
 		w.breakLine()
 	case atom.Table, atom.Tr:
-		w.gap, w.tabs, w.cells = newline, 0, false
+		w.newRow()
 	default:
 		if blocks[a] {
 			w.breakLine()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/document/pdfium"
@@ -43,7 +44,7 @@ func refusal(ctx context.Context, err error) error {
 
 // PageCount is the number of pages of a PDF.
 func (r *Reader) PageCount(ctx context.Context, data []byte) (int, error) {
-	instance, end, err := r.open(ctx, data)
+	instance, end, err := r.open(ctx, data, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -53,7 +54,7 @@ func (r *Reader) PageCount(ctx context.Context, data []byte) (int, error) {
 
 // pdfText is the text of each page, annotations and form fields with it.
 func (r *Reader) pdfText(ctx context.Context, data []byte) ([]string, error) {
-	instance, end, err := r.open(ctx, data)
+	instance, end, err := r.open(ctx, data, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -94,14 +95,18 @@ func pageText(ctx context.Context, instance *pdfium.Instance, n int) (string, er
 // author's.
 var cleaned = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "", "\ufffe", "-", "\uffff", "")
 
+// Pictures are the pages of a PDF as a reader sees them.
+type Pictures struct {
+	Pages []Page
+	// Missing names the fonts that the document neither embeds nor finds on the
+	// host: their characters are not in the pictures. Text has them.
+	Missing []string
+}
+
 // Page is a picture of a page.
 type Page struct {
 	PNG           []byte
 	Width, Height int
-	// Missing names the fonts that the page uses, that it does not embed and that
-	// the host has none for: their characters are not in the picture. The text of
-	// the page has them.
-	Missing []string
 }
 
 // LongEdge is what Claude sees of an image: a longer one is scaled down.
@@ -112,11 +117,11 @@ const mostScale = 4
 
 // Render draws each page so that its longer edge has at most longEdge pixels; 0
 // is LongEdge, which is also the most.
-func (r *Reader) Render(ctx context.Context, data []byte, longEdge int) ([]Page, error) {
+func (r *Reader) Render(ctx context.Context, data []byte, longEdge int) (*Pictures, error) {
 	if longEdge <= 0 || longEdge > LongEdge {
 		longEdge = LongEdge
 	}
-	instance, end, err := r.open(ctx, data)
+	instance, end, err := r.open(ctx, data, r.fonts)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +136,7 @@ func (r *Reader) Render(ctx context.Context, data []byte, longEdge int) ([]Page,
 			return nil, errTooMuch.WithHint("its rendered pages have more than %d bytes", r.options.ImageBytes)
 		}
 	}
-	return pages, nil
+	return &Pictures{pages, families(instance.Missing())}, nil
 }
 
 func renderPage(ctx context.Context, instance *pdfium.Instance, n, longEdge int) (Page, error) {
@@ -147,6 +152,9 @@ func renderPage(ctx context.Context, instance *pdfium.Instance, n, longEdge int)
 	if !ok {
 		return Page{}, errNotValid.WithHint("page %d is %g by %g points", n+1, w, h)
 	}
+	if err := page.Flatten(ctx); err != nil {
+		return Page{}, err
+	}
 	pixels, err := page.Render(ctx, width, height)
 	if err != nil {
 		return Page{}, err
@@ -154,9 +162,8 @@ func renderPage(ctx context.Context, instance *pdfium.Instance, n, longEdge int)
 	if err := page.Close(ctx); err != nil {
 		return Page{}, err
 	}
-	p := Page{Width: width, Height: height, Missing: names(instance.Missing())}
-	p.PNG, err = encodePNG(pixels, width, height)
-	return p, err
+	data, err := encodePNG(pixels, width, height)
+	return Page{data, width, height}, err
 }
 
 func fit(w, h float64, longEdge int) (width, height int, ok bool) {
@@ -168,13 +175,13 @@ func fit(w, h float64, longEdge int) (width, height int, ok bool) {
 	return pixels(w), pixels(h), true
 }
 
-func names(wants []pdfium.Want) []string {
+// families lists each family once. A name may be in any encoding.
+func families(wants []pdfium.Want) []string {
 	var list []string
-	seen := map[string]bool{}
 	for _, w := range wants {
-		if !seen[w.Family] {
-			seen[w.Family] = true
-			list = append(list, w.Family)
+		family := strings.ToValidUTF8(w.Family, "\ufffd")
+		if !slices.Contains(list, family) {
+			list = append(list, family)
 		}
 	}
 	return list

@@ -34,7 +34,8 @@ type Options struct {
 
 	Instances   int   // documents at a time; others wait: the processors, at most 4
 	MemoryLimit int64 // of one instance: 256 MiB
-	Steps       int64 // of one document, loop turns and calls: 2 billion, some 10 s
+	Steps       int64 // of work on one document, loop turns and calls: 2 billion, some 10 s
+	PageSteps   int64 // more for each page of it: 60 million, a page scanned in colour
 	Bytes       int64 // of one document: 4.5 MB, AWS's limit in Converse
 	Pages       int   // of one PDF: 100, AWS's limit for Claude
 	TextBytes   int64 // of one document's text: 16 MiB
@@ -59,6 +60,7 @@ func (o Options) withDefaults() Options {
 	}
 	fill(&o.MemoryLimit, 256<<20)
 	fill(&o.Steps, 2_000_000_000)
+	fill(&o.PageSteps, 60_000_000)
 	fill(&o.Bytes, defaultBytes)
 	fill(&o.TextBytes, 16<<20)
 	fill(&o.ImageBytes, 64<<20)
@@ -68,6 +70,7 @@ func (o Options) withDefaults() Options {
 // Reader reads documents. Its methods may be used from several goroutines.
 type Reader struct {
 	options Options
+	fonts   *fontdir.Dir
 	slots   chan struct{}       // holds one value for each document being read
 	engine  chan *pdfium.Engine // holds the engine, nil until its first use
 	closed  chan struct{}
@@ -92,6 +95,7 @@ func New(o Options) (*Reader, error) {
 	}
 	r := &Reader{
 		options: o,
+		fonts:   fontdir.New(o.Fonts),
 		slots:   make(chan struct{}, o.Instances),
 		engine:  make(chan *pdfium.Engine, 1),
 		closed:  make(chan struct{}),
@@ -140,7 +144,6 @@ func (r *Reader) pdfium(ctx context.Context) (*pdfium.Engine, error) {
 		CacheDir:    r.options.CacheDir,
 		MemoryPages: uint32(r.options.MemoryLimit / page),
 		Steps:       r.options.Steps,
-		Fonts:       fontdir.New(r.options.Fonts),
 	})
 	if err != nil {
 		return nil, messages.Errorf(messages.Internal, "The server could not start its PDF reader.").WithCause(err)
@@ -151,7 +154,7 @@ func (r *Reader) pdfium(ctx context.Context) (*pdfium.Engine, error) {
 
 // open waits for a slot and gives the document in a sandbox of its own, with the
 // function that ends both.
-func (r *Reader) open(ctx context.Context, data []byte) (*pdfium.Instance, func(), error) {
+func (r *Reader) open(ctx context.Context, data []byte, fonts pdfium.Fonts) (*pdfium.Instance, func(), error) {
 	if err := r.checkSize(data); err != nil {
 		return nil, nil, err
 	}
@@ -173,7 +176,7 @@ func (r *Reader) open(ctx context.Context, data []byte) (*pdfium.Instance, func(
 		release()
 		return nil, nil, err
 	}
-	instance, err := engine.Start(ctx, data)
+	instance, err := engine.Start(ctx, data, fonts)
 	if err != nil {
 		release()
 		return nil, nil, refusal(ctx, err)
@@ -189,6 +192,7 @@ func (r *Reader) open(ctx context.Context, data []byte) (*pdfium.Instance, func(
 		err = messages.Errorf(messages.ModelRejected, "A maximum of %d PDF pages may be provided.", r.options.Pages).
 			WithHint("the file has %d", pages)
 	default:
+		instance.Allow(r.options.PageSteps * int64(pages))
 		return instance, end, nil
 	}
 	end()

@@ -14,6 +14,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -45,8 +46,7 @@ type Config struct {
 	// can run code as this process. Empty: compiled anew in each process.
 	CacheDir    string
 	MemoryPages uint32 // of 64 KiB
-	Steps       int64  // loop turns and calls over an instance's life
-	Fonts       Fonts  // for what a document does not embed; may be nil
+	Steps       int64  // loop turns and calls that an instance may make
 }
 
 // Engine is PDFium compiled. Its methods may be used from several goroutines.
@@ -78,7 +78,7 @@ func Open(ctx context.Context, c Config) (_ *Engine, err error) {
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(e.cache).
 		WithMemoryLimitPages(c.MemoryPages))
-	if e.pdfium, err = e.runtime.CompileModule(ctx, metered); err != nil {
+	if e.pdfium, err = e.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), metered); err != nil {
 		return nil, fmt.Errorf("compiling PDFium: %w", err)
 	}
 	if err = instantiateHost(ctx, e.runtime, e.pdfium); err != nil {
@@ -116,6 +116,7 @@ type Instance struct {
 	full   bool  // a growth was refused
 	err    error
 
+	fonts   Fonts
 	faces   []loadedFace
 	missing []Want
 
@@ -129,9 +130,10 @@ func instanceOf(ctx context.Context) *Instance {
 	return i
 }
 
-// Start makes a sandbox and loads the document into it.
-func (e *Engine) Start(ctx context.Context, data []byte) (*Instance, error) {
-	i := &Instance{engine: e, steps: e.config.Steps}
+// Start makes a sandbox and loads the document into it. The fonts are for drawing:
+// text comes without them, and sooner.
+func (e *Engine) Start(ctx context.Context, data []byte, fonts Fonts) (*Instance, error) {
+	i := &Instance{engine: e, steps: e.config.Steps, fonts: fonts}
 	ictx := experimental.WithMemoryAllocator(i.context(ctx), allocator())
 	m, err := e.runtime.InstantiateModule(ictx, e.pdfium, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
@@ -197,6 +199,9 @@ func (i *Instance) load(ctx context.Context, data []byte) error {
 
 // Pages is the number of pages that the document says it has.
 func (i *Instance) Pages() int { return int(int32(i.pages)) }
+
+// Allow adds to the work that the instance may do.
+func (i *Instance) Allow(steps int64) { i.steps += steps }
 
 func (i *Instance) context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, instanceKey{}, i)

@@ -70,12 +70,12 @@ type loadedFace struct {
 // mapFont (self, weight, italic, charset, pitch, family, exact) gives a handle.
 func (i *Instance) mapFont(args []uint64) uint64 {
 	family, _ := i.cString(uint32(args[5]))
-	w := Want{Family: family, Charset: Charset(args[3]), Weight: int(int32(args[1])), Italic: uint32(args[2]) != 0}
+	w := Want{Family: family, Charset: Charset(args[3]), Weight: int(int32(args[1])), Italic: args[2] != 0}
 	if w.Charset == ansi || w.Charset == standard || w.Charset == symbol {
 		return 0
 	}
-	if fonts := i.engine.config.Fonts; fonts != nil {
-		if data := fonts.Face(w); data != nil {
+	if i.fonts != nil {
+		if data := i.fonts.Face(w); data != nil {
 			i.faces = append(i.faces, loadedFace{data, w.Charset})
 			return uint64(len(i.faces))
 		}
@@ -93,7 +93,7 @@ func (i *Instance) fontData(args []uint64) uint64 {
 		return 0
 	}
 	n := uint64(len(face.data))
-	if size := uint64(uint32(args[4])); args[3] != 0 && size >= n {
+	if args[3] != 0 && args[4] >= n {
 		write(i.module, args[3], face.data)
 	}
 	return n
@@ -124,19 +124,19 @@ func (i *Instance) cString(at uint32) (string, bool) {
 	return string(s), ok
 }
 
-// Missing lists the faces that the pages so far asked for and nobody had: their
-// characters are not drawn. It forgets them.
-func (i *Instance) Missing() []Want {
-	m := i.missing
-	i.missing = nil
-	return m
-}
+// Missing lists the faces that the pages drawn so far asked for and nobody had:
+// their characters are not drawn. Each is asked for once, on the first page that
+// uses it.
+func (i *Instance) Missing() []Want { return i.missing }
 
 // instantiateFonts defines the host's side of the callbacks.
 func instantiateFonts(ctx context.Context, r wazero.Runtime) error {
 	b := r.NewHostModuleBuilder(fontModule)
 	for _, f := range fontFunctions {
 		call := func(ctx context.Context, _ api.Module, stack []uint64) {
+			for n := range stack[:f.params] {
+				stack[n] = uint64(uint32(stack[n])) // wazero leaves the upper half of an i32 as it was
+			}
 			if result := f.f(instanceOf(ctx), stack[:f.params]); f.results == 1 {
 				stack[0] = result
 			}

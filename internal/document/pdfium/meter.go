@@ -13,9 +13,10 @@ import (
 //
 // wazero's own check (WithCloseOnContextDone) leaves the compiled code at every
 // turn of every loop, which made a page 3 times slower; a counter leaves it once
-// in stepsPerTick. Leaving it now and then is needed all the same: Go's garbage
-// collector waits for compiled WebAssembly to come back.
-const stepsPerTick = 1 << 18
+// in stepsPerTick, some half a millisecond. Leaving it now and then is needed all
+// the same: Go's garbage collector stops the whole process until compiled
+// WebAssembly comes back.
+const stepsPerTick = 1 << 16
 
 // The counter's host function is an import that PDFium has already, because one
 // more would renumber every function. It has the type () -> f64.

@@ -44,8 +44,8 @@ func (p *Page) Size(ctx context.Context) (width, height float64, err error) {
 	return float64(math.Float32frombits(uint32(w))), float64(math.Float32frombits(uint32(h))), err
 }
 
-// Flatten makes annotations and the values of form fields part of the page, so
-// that they are in its text.
+// Flatten makes annotations and the values of form fields part of the page: they
+// are in neither its text nor its picture otherwise.
 func (p *Page) Flatten(ctx context.Context) error {
 	i := p.instance
 	n, err := i.call(ctx, "FPDFPage_GetAnnotCount", p.at)
@@ -111,7 +111,7 @@ func (p *Page) Text(ctx context.Context) (string, error) {
 	return string(utf16.Decode(units)), nil
 }
 
-// Render draws the page, annotations and forms with it, on white. The pixels are
+// Render draws the page on white. The pixels are
 // four bytes each: blue, green, red and one that means nothing.
 func (p *Page) Render(ctx context.Context, width, height int) ([]byte, error) {
 	i := p.instance
@@ -127,7 +127,7 @@ func (p *Page) Render(ctx context.Context, width, height int) ([]byte, error) {
 	if _, err := i.call(ctx, "FPDFBitmap_FillRect", bitmap, 0, 0, uint64(width), uint64(height), 0xffffffff); err != nil {
 		return nil, err
 	}
-	const upright, annotations = 0, 1
+	const upright, annotations = 0, 1 // annotations are for pages that could not be flattened
 	if _, err := i.call(ctx, "FPDF_RenderPageBitmap", bitmap, p.at, 0, 0, uint64(width), uint64(height), upright, annotations); err != nil {
 		return nil, err
 	}
