@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -47,9 +48,12 @@ func say(t *testing.T, args ...string) (string, int) {
 // about and whatever goes wrong; and none is on disk in clear.
 func TestNoSecret(t *testing.T) {
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// An upstream that says what it was sent: the key too.
-		w.WriteHeader(http.StatusInternalServerError)
-		io.WriteString(w, `{"type":"error","error":{"type":"api_error","message":"bad key"}}`)
+		status := http.StatusInternalServerError // is logged with its cause
+		if r.URL.Path != "/v1/messages" {
+			status = http.StatusBadRequest // is not tried again
+		}
+		w.WriteHeader(status)
+		fmt.Fprintf(w, `{"type":"error","error":{"type":"api_error","message":"bad key %s"}}`, r.Header.Get("X-Api-Key"))
 	}))
 	defer upstream.Close()
 	dir := filepath.Join(t.TempDir(), "data")

@@ -177,6 +177,9 @@ func version(v string) string {
 
 func (u *Upstream) failure(resp *http.Response) error {
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if u.opts.APIKey != "" { // some servers quote the key that they refuse
+		raw = bytes.ReplaceAll(raw, []byte(u.opts.APIKey), []byte("(key)"))
+	}
 	var body struct {
 		Error struct {
 			Type    string `json:"type"`
