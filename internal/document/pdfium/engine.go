@@ -14,6 +14,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/tetratelabs/wazero"
@@ -59,11 +61,32 @@ type Engine struct {
 }
 
 // Open compiles PDFium, or takes it from the cache.
-func Open(ctx context.Context, c Config) (_ *Engine, err error) {
+func Open(ctx context.Context, c Config) (*Engine, error) {
 	metered, err := meter(module)
 	if err != nil {
 		return nil, fmt.Errorf("metering PDFium: %w", err)
 	}
+	e, err := compile(ctx, c, metered)
+	if err != nil && c.CacheDir != "" {
+		// wazero refuses a damaged file and leaves it there.
+		if err := forget(c.CacheDir); err != nil {
+			return nil, fmt.Errorf("PDFium's cache: %w", err)
+		}
+		e, err = compile(ctx, c, metered)
+	}
+	return e, err
+}
+
+// forget empties the part of a folder that wazero made.
+func forget(dir string) error {
+	made, err := filepath.Glob(filepath.Join(dir, "wazero-*"))
+	for _, m := range made {
+		err = errors.Join(err, os.RemoveAll(m))
+	}
+	return err
+}
+
+func compile(ctx context.Context, c Config, metered []byte) (_ *Engine, err error) {
 	e := &Engine{config: c}
 	defer func() {
 		if err != nil {
@@ -78,7 +101,8 @@ func Open(ctx context.Context, c Config) (_ *Engine, err error) {
 	e.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
 		WithCompilationCache(e.cache).
 		WithMemoryLimitPages(c.MemoryPages))
-	if e.pdfium, err = e.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), metered); err != nil {
+	workers := experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	if e.pdfium, err = e.runtime.CompileModule(workers, metered); err != nil {
 		return nil, fmt.Errorf("compiling PDFium: %w", err)
 	}
 	if err = instantiateHost(ctx, e.runtime, e.pdfium); err != nil {
