@@ -112,6 +112,7 @@ type trail struct {
 	route      *routing.Route
 	warnings   []string
 	upstreamID string
+	begun      bool // the writer has been given something
 	meter      Meter
 }
 
@@ -246,7 +247,6 @@ func (g *Gateway) invoke(ctx context.Context, lease *Lease, req Request) (Stream
 }
 
 func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
-	begun := false
 	for {
 		f, err := stream.Next()
 		if errors.Is(err, io.EOF) {
@@ -266,8 +266,8 @@ func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 		if err := t.meter.see(f); err != nil {
 			return err
 		}
-		if !begun {
-			begun = true
+		if !t.begun {
+			t.begun = true
 			meta := Meta{Upstream: g.Upstream.Name(), Region: t.route.Region(), ModelID: t.model.ID,
 				Warnings: t.warnings, Bills: g.Upstream.Capabilities().Bills, RequestID: t.upstreamID}
 			if err := written(w.Begin(meta, &t.meter)); err != nil {
@@ -318,11 +318,11 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 	case err == nil:
 	case ClientGone(ctx, err):
 		rec.ErrorCode, rec.Error, rec.Status = "ClientDisconnected", err.Error(), StatusClientGone
-		rec.Partial = t.meter.Frames > 0
+		rec.Partial = t.begun
 	default:
 		e := messages.AsError(err)
 		rec.ErrorCode, rec.Error = bedrockapi.ExceptionOf(e.Kind).Name, e.Error()
-		rec.Partial = t.meter.Frames > 0
+		rec.Partial = t.begun
 		if !rec.Partial {
 			rec.Status = bedrockapi.Status(call.Operation.Surface, e.Kind)
 		}

@@ -68,8 +68,8 @@ func (h *Head) peek(call *Call, body *Body) error {
 	}
 
 	if raw, ok := body.Get("anthropic_version"); ok {
-		if h.Version, err = stringOf(raw); err != nil {
-			return say.wrong("anthropic_version", "a string")
+		if h.Version, err = stringOf(raw); err != nil || h.Version == "" {
+			return say.wrong("anthropic_version", "a non-empty string")
 		}
 	} else if !onMessages(call.Operation) {
 		return say.missing("anthropic_version")

@@ -13,7 +13,6 @@ type Meter struct {
 	Usage      messages.Usage
 	StopReason string
 	Count      int64 // of an EventCount answer
-	Frames     int
 	Bytes      int64
 	Start      time.Time
 	First      time.Time
@@ -36,10 +35,9 @@ func (m *Meter) FirstFrame() time.Duration {
 }
 
 func (m *Meter) see(f Frame) error {
-	if m.Frames == 0 {
+	if m.First.IsZero() {
 		m.First = m.now()
 	}
-	m.Frames++
 	m.Bytes += int64(len(f.Data))
 	switch f.Event {
 	case messages.EventMessageStart:
