@@ -3,6 +3,9 @@ package document
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -182,6 +185,35 @@ func TestTruncated(t *testing.T) {
 			expect(t, fmt.Sprintf("%d bytes", n), err, errNotValid.Message)
 		} else if len(got) == 0 {
 			t.Errorf("%d bytes: neither pages nor an error", n)
+		}
+	}
+}
+
+// TestMutants changes bytes at random, the same ones every time.
+func TestMutants(t *testing.T) {
+	r := newReader(t, Options{Steps: 50_000_000, PageSteps: 1, MemoryLimit: 64 << 20})
+	random := rand.New(rand.NewPCG(1, 2))
+	files := map[string][]byte{"report": report(), "embedded": embedded(), "form": form(), "picture": picture(8)}
+	for n := range 25 {
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			whole := files[name]
+			data := slices.Clone(whole)
+			for range 1 + random.IntN(20) {
+				at := random.IntN(len(data))
+				switch random.IntN(3) {
+				case 0:
+					data[at] = byte(random.Uint32())
+				case 1:
+					data[at] ^= 1 << random.IntN(8)
+				default: // digits are lengths, counts, offsets and references
+					data[at] = '0' + byte(random.IntN(10))
+				}
+			}
+			_, err := r.Render(t.Context(), data, 200)
+			var e *messages.Error
+			if err != nil && (!errors.As(err, &e) || e.Kind == messages.Internal) {
+				t.Fatalf("mutant %d of %s: %v", n, name, err)
+			}
 		}
 	}
 }
