@@ -1,0 +1,182 @@
+package segment
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// Reader is the reading side of a segment, beside a writer that may be at work.
+type Reader struct {
+	at    io.ReaderAt
+	name  string
+	close func() error
+}
+
+// OpenReader opens a segment for reading.
+func OpenReader(path string) (*Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{at: f, name: path, close: f.Close}, nil
+}
+
+// Close closes the file.
+func (r *Reader) Close() error { return r.close() }
+
+// Marked gives the mark, and whether it is the end: then the segment is whole.
+func Marked(path string) (mark int64, atEnd bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, false, err
+	}
+	if mark, err = (&Reader{at: f, name: path}).mark(); err != nil {
+		return 0, false, err
+	}
+	return mark, mark == info.Size(), nil
+}
+
+func (r *Reader) mark() (int64, error) {
+	var head [headSize]byte
+	n, err := r.at.ReadAt(head[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	mark, err := parseHead(head[:n])
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", r.name, err)
+	}
+	if mark > Start {
+		var last [1]byte
+		if _, err := r.at.ReadAt(last[:], mark-1); errors.Is(err, io.EOF) {
+			return Start, nil // the file has lost what was marked
+		} else if err != nil {
+			return 0, err
+		}
+	}
+	return mark, nil
+}
+
+// At reads the entry at an offset into buf, which grows if it must; the payload
+// is a part of what is returned. ErrTorn: none begins there.
+func (r *Reader) At(offset int64, buf []byte) (Entry, []byte, error) {
+	if offset < Start {
+		return Entry{}, buf, ErrTorn
+	}
+	if cap(buf) < 4<<10 {
+		buf = make([]byte, 4<<10)
+	}
+	buf = buf[:cap(buf)]
+	n, err := r.at.ReadAt(buf, offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Entry{}, buf, err
+	}
+	if n < prefix {
+		return Entry{}, buf, ErrTorn
+	}
+	size, ok := sizeOf(buf)
+	if !ok {
+		return Entry{}, buf, ErrTorn
+	}
+	if size > int64(n) {
+		if size <= int64(cap(buf)) {
+			return Entry{}, buf, ErrTorn // the file ends within it
+		}
+		got := buf[:n]
+		buf = make([]byte, size)
+		copy(buf, got)
+		if _, err := r.at.ReadAt(buf[n:], offset+int64(n)); errors.Is(err, io.EOF) {
+			return Entry{}, buf, ErrTorn
+		} else if err != nil {
+			return Entry{}, buf, err
+		}
+	}
+	whole := buf[:size]
+	if !check(whole) {
+		return Entry{}, buf, ErrTorn
+	}
+	return Entry{Kind: whole[prefix], Payload: whole[prefix+1:], Offset: offset, Length: size}, buf, nil
+}
+
+// Walk gives seen each entry from an offset on, in order, and returns the end of
+// the last whole one. From 0 it begins at the mark. Entries whose kind want
+// refuses are passed over unread, so nobody checks that they are whole.
+func (r *Reader) Walk(from int64, want func(kind byte) bool, seen func(Entry) error) (end int64, err error) {
+	if from == 0 {
+		if from, err = r.mark(); err != nil || from == 0 {
+			return 0, err
+		}
+	}
+	in := bufio.NewReaderSize(io.NewSectionReader(r.at, from, 1<<62), 64<<10)
+	var buf []byte
+	for end = from; ; {
+		p, err := in.Peek(prefix + 1)
+		if errors.Is(err, io.EOF) {
+			return end, nil
+		}
+		if err != nil {
+			return end, err
+		}
+		size, ok := sizeOf(p)
+		if !ok {
+			return end, nil
+		}
+		if kind := p[prefix]; want != nil && !want(kind) {
+			if size <= int64(in.Buffered()) {
+				in.Discard(int(size)) // cannot fail: they are here
+			} else {
+				var last [1]byte
+				if _, err := r.at.ReadAt(last[:], end+size-1); errors.Is(err, io.EOF) {
+					return end, nil
+				} else if err != nil {
+					return end, err
+				}
+				in.Reset(io.NewSectionReader(r.at, end+size, 1<<62))
+			}
+			end += size
+			continue
+		}
+		// Grown as the file has it, so that a torn length asks for no memory.
+		if buf, err = readInto(in, buf[:0], size); errors.Is(err, io.ErrUnexpectedEOF) {
+			return end, nil
+		} else if err != nil {
+			return end, err
+		}
+		if !check(buf) {
+			return end, nil
+		}
+		if seen != nil {
+			if err := seen(Entry{Kind: buf[prefix], Payload: buf[prefix+1:], Offset: end, Length: size}); err != nil {
+				return end, err
+			}
+		}
+		end += size
+	}
+}
+
+func readInto(in *bufio.Reader, buf []byte, size int64) ([]byte, error) {
+	const step = 1 << 20
+	for int64(len(buf)) < size {
+		n := int(min(size-int64(len(buf)), max(step, int64(cap(buf)-len(buf)))))
+		at := len(buf)
+		if cap(buf) < at+n {
+			buf = append(make([]byte, 0, max(2*cap(buf), at+n)), buf...)
+		}
+		buf = buf[:at+n]
+		if _, err := io.ReadFull(in, buf[at:]); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return buf, err
+		}
+	}
+	return buf, nil
+}
