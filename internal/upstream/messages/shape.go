@@ -2,6 +2,7 @@ package messages
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,14 +11,18 @@ import (
 )
 
 // shape gives an answer the service's form: Bedrock's ids, the first-party model
-// id, a stop_reason of the enum, no foreign members at the top.
+// id, a stop_reason of the enum, no foreign members at the top or in usage.
 type shape struct{ model string }
 
-// messageKeys are the members of a Message that the service has.
-var messageKeys = []string{"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage", "context_management", "container"}
+// messageKeys are the members of a Message that the service has, usageKeys those
+// of its usage; it also adds some whose names begin with amazonPrefix.
+var (
+	messageKeys = []string{"id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "stop_details", "usage", "context_management", "container"}
+	usageKeys   = []string{"input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation",
+		"service_tier", "server_tool_use", "output_tokens_details", "inference_geo", "iterations"}
+)
 
-// usageKeys are the members of usage that the service has.
-var usageKeys = []string{"input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "cache_creation", "service_tier", "server_tool_use", "output_tokens_details"}
+const amazonPrefix = "amazon-bedrock-"
 
 func unreadable(err error) error {
 	return messages.Errorf(messages.ModelFailed, "The upstream's answer cannot be read.").WithCause(err)
@@ -32,13 +37,13 @@ func bedrockID(prefix, id string) string {
 	return prefix + "bdrk_" + strings.TrimPrefix(id, prefix)
 }
 
+// stopReason keeps the service's own reasons and reads the others as a server that
+// comes from another API means them; what is left has ended of itself.
 func stopReason(s string) string {
 	if slices.Contains(messages.StopReasons(), s) {
 		return s
 	}
 	switch s {
-	case "stop", "eos":
-		return "end_turn"
 	case "length":
 		return "max_tokens"
 	case "tool_calls":
@@ -60,18 +65,18 @@ func (s shape) message(raw []byte) ([]byte, error) {
 				return err
 			}
 		}
-		content, err := messages.Marshal(blocks)
+		content, err := messages.Marshal(append([]json.RawMessage{}, blocks...))
 		if err != nil {
 			return err
 		}
-		if len(blocks) == 0 {
-			content = []byte("[]")
-		}
 		m["content"] = content
 		var reason string
-		if json.Unmarshal(m["stop_reason"], &reason) == nil && reason != "" {
-			m["stop_reason"] = messages.AppendString(nil, stopReason(reason))
+		if raw, ok := m["stop_reason"]; ok {
+			if err := json.Unmarshal(raw, &reason); err != nil {
+				return err
+			}
 		}
+		m["stop_reason"] = messages.AppendString(nil, stopReason(reason))
 		return nil
 	})
 }
@@ -88,43 +93,56 @@ func (s shape) object(raw []byte, edit func(map[string]json.RawMessage) error) (
 	}
 	m["id"] = messages.AppendString(nil, bedrockID("msg_", id))
 	m["model"] = messages.AppendString(nil, s.model)
+	m["type"], m["role"] = []byte(`"message"`), []byte(`"assistant"`)
+	for _, k := range []string{"stop_reason", "stop_sequence"} {
+		if m[k] == nil {
+			m[k] = []byte("null")
+		}
+	}
 	if err := edit(m); err != nil {
 		return nil, unreadable(err)
 	}
-	if u, ok := m["usage"]; ok {
-		usage, err := only(u, usageKeys)
-		if err != nil {
-			return nil, unreadable(err)
-		}
-		m["usage"] = usage
+	usage, err := usageOf(m["usage"])
+	if err != nil {
+		return nil, unreadable(err)
 	}
+	m["usage"] = usage
 	return ordered(m, messageKeys), nil
 }
 
-// ordered writes the members of m that keys names, in that order.
+// ordered writes the members of m that keys names, in that order, and Amazon's.
 func ordered(m map[string]json.RawMessage, keys []string) []byte {
 	out := []byte{'{'}
-	for _, k := range keys {
-		v, ok := m[k]
-		if !ok {
-			continue
-		}
+	member := func(k string) {
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
-		out = messages.AppendString(out, k)
-		out = append(out, ':')
-		out = append(out, v...)
+		out = append(append(messages.AppendString(out, k), ':'), m[k]...)
+	}
+	for _, k := range keys {
+		if _, ok := m[k]; ok {
+			member(k)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if strings.HasPrefix(k, amazonPrefix) {
+			member(k)
+		}
 	}
 	return append(out, '}')
 }
 
-func only(raw []byte, keys []string) ([]byte, error) {
+func usageOf(raw []byte) ([]byte, error) {
 	var m map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return nil, err
+	if raw != nil {
+		if err := json.Unmarshal(raw, &m); err != nil {
+			return nil, err
+		}
 	}
-	return ordered(m, keys), nil
+	if m == nil {
+		return []byte(`{"input_tokens":0,"output_tokens":0}`), nil
+	}
+	return ordered(m, usageKeys), nil
 }
 
 // block rewrites the id of a tool call.
@@ -148,20 +166,21 @@ func (s shape) block(raw []byte) ([]byte, error) {
 	return jsonspan.Splice(nil, raw, members, jsonspan.Edit{Key: "id", Value: messages.AppendString(nil, bedrockID("toolu_", string(id)))}), nil
 }
 
-// event rewrites the few events that carry an id, a model or a stop_reason; all
-// others pass as they came.
+type edit = func([]byte) ([]byte, error)
+
+// event rewrites the few events that carry an id, a model, a stop_reason or a
+// usage; all others pass as they came.
 func (s shape) event(kind string, data []byte) ([]byte, error) {
-	var member string
-	var edit func([]byte) ([]byte, error)
+	var edits map[string]edit
 	switch kind {
 	case messages.EventMessageStart:
-		member, edit = "message", func(b []byte) ([]byte, error) {
+		edits = map[string]edit{"message": func(b []byte) ([]byte, error) {
 			return s.object(b, func(map[string]json.RawMessage) error { return nil })
-		}
+		}}
 	case messages.EventContentBlockStart:
-		member, edit = "content_block", s.block
+		edits = map[string]edit{"content_block": s.block}
 	case messages.EventMessageDelta:
-		member, edit = "delta", deltaReason
+		edits = map[string]edit{"delta": deltaReason, "usage": deltaUsage}
 	default:
 		return data, nil
 	}
@@ -169,15 +188,25 @@ func (s shape) event(kind string, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	m, ok := members.Get(member)
-	if !ok {
-		return data, nil
+	var spliced []jsonspan.Edit
+	for name, change := range edits {
+		if m, ok := members.Get(name); ok {
+			v, err := change(m.Value(data))
+			if err != nil {
+				return nil, unreadable(err)
+			}
+			spliced = append(spliced, jsonspan.Edit{Key: name, Value: v})
+		}
 	}
-	v, err := edit(m.Value(data))
-	if err != nil {
-		return nil, unreadable(err)
+	return jsonspan.Splice(nil, data, members, spliced...), nil
+}
+
+// deltaUsage leaves null alone: there, what is absent is unchanged.
+func deltaUsage(raw []byte) ([]byte, error) {
+	if string(raw) == "null" {
+		return raw, nil
 	}
-	return jsonspan.Splice(nil, data, members, jsonspan.Edit{Key: member, Value: v}), nil
+	return usageOf(raw)
 }
 
 func deltaReason(raw []byte) ([]byte, error) {
@@ -193,8 +222,5 @@ func deltaReason(raw []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fixed := stopReason(string(r)); fixed != string(r) {
-		return jsonspan.Splice(nil, raw, members, jsonspan.Edit{Key: "stop_reason", Value: messages.AppendString(nil, fixed)}), nil
-	}
-	return raw, nil
+	return jsonspan.Splice(nil, raw, members, jsonspan.Edit{Key: "stop_reason", Value: messages.AppendString(nil, stopReason(string(r)))}), nil
 }

@@ -5,17 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/sse"
 )
 
-func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
-
 // eventStream reads the server's SSE as frames.
 type eventStream struct {
+	up     *Upstream
 	body   io.ReadCloser
 	events *sse.Reader
 	shape  shape
@@ -32,6 +30,8 @@ func (s *eventStream) Next() (gateway.Frame, error) {
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return gateway.Frame{}, messages.Errorf(messages.ModelStreamFailed, "stream ended before message_stop").WithCause(err)
+		case errors.Is(err, errSlow):
+			return gateway.Frame{}, s.up.slow(err)
 		case errors.Is(err, context.Canceled):
 			return gateway.Frame{}, err
 		case err != nil:
@@ -42,7 +42,7 @@ func (s *eventStream) Next() (gateway.Frame, error) {
 		case messages.EventPing:
 			continue // a surface makes its own
 		case messages.EventError:
-			return gateway.Frame{}, streamError(ev.Data)
+			return gateway.Frame{}, s.up.failed(ev.Data)
 		case "":
 			return gateway.Frame{}, messages.Errorf(messages.ModelStreamFailed, "The upstream sent an event that cannot be read.")
 		}
@@ -59,15 +59,21 @@ func (s *eventStream) Buffered() bool            { return s.ended || s.events.Ev
 func (s *eventStream) UpstreamRequestID() string { return s.id }
 func (s *eventStream) Close() error              { return s.body.Close() }
 
-func streamError(data []byte) error {
+// failed reads an error event.
+func (u *Upstream) failed(data []byte) error {
 	var e struct {
 		Error struct {
 			Type    string `json:"type"`
 			Message string `json:"message"`
 		} `json:"error"`
 	}
-	if err := json.Unmarshal(data, &e); err != nil || e.Error.Message == "" {
+	if err := json.Unmarshal(u.censor(data), &e); err != nil || e.Error.Message == "" {
 		return messages.Errorf(messages.ModelStreamFailed, "The upstream's stream failed.").WithCause(err)
 	}
-	return messages.Errorf(messages.KindOf(e.Error.Type, 0), "%s", e.Error.Message)
+	kind := messages.KindOf(e.Error.Type, 0)
+	if ours(kind) {
+		return messages.Errorf(messages.Unavailable, "The upstream %s refused this server's credentials.", u.opts.Name).
+			WithCause(errors.New(e.Error.Message))
+	}
+	return messages.Errorf(kind, "%s", e.Error.Message)
 }

@@ -1,7 +1,7 @@
 // Package messages is any server that speaks Anthropic Messages: the embedded
 // engine, Ollama, LM Studio, vLLM, llama-server, another gateway. Its answers
 // leave here in the service's own shape. It never forwards a client's
-// credentials, and it retries nothing.
+// credentials, it follows no redirect, and it retries nothing.
 package messages
 
 import (
@@ -13,8 +13,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
@@ -30,22 +32,28 @@ const HeaderHop = "X-Outcrop-Hop"
 // maxAnswer bounds an answer that is not streamed.
 const maxAnswer = 32 << 20
 
+const countPath = "/v1/messages/count_tokens"
+
+// notServed is how servers answer where they have nothing: few of them count.
+var notServed = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented}
+
 // Options of an Upstream.
 type Options struct {
 	Name         string // as records and x-outcrop-upstream say it
 	URL          string // of the server; /v1/messages is added
 	APIKey       string // sent as x-api-key, and as a bearer token if Bearer
 	Bearer       bool
-	Model        string // sent in place of the model's first-party id
-	Client       *http.Client
+	Model        string       // sent in place of the model's first-party id
+	Client       *http.Client // nil: http.DefaultTransport's
 	Capabilities gateway.Capabilities
 	Hop          string // this server's own id
 }
 
 // Upstream implements gateway.Upstream.
 type Upstream struct {
-	opts Options
-	base string
+	opts   Options
+	base   string
+	client *http.Client
 }
 
 // New checks the URL.
@@ -59,7 +67,13 @@ func New(opts Options) (*Upstream, error) {
 	}
 	base := strings.TrimSuffix(strings.TrimSuffix(u.String(), "/"), "/v1/messages")
 	base = strings.TrimSuffix(base, "/v1")
-	return &Upstream{opts: opts, base: base}, nil
+	client := http.Client{}
+	if opts.Client != nil {
+		client = *opts.Client
+	}
+	client.Jar = nil // one caller's cookies are not another's
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Upstream{opts: opts, base: base, client: &client}, nil
 }
 
 func (u *Upstream) Name() string                       { return u.opts.Name }
@@ -79,7 +93,7 @@ func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Re
 	id := resp.Header.Get("request-id")
 	if !req.Stream {
 		defer resp.Body.Close()
-		body, err := readAll(resp.Body)
+		body, err := u.readAll(resp.Body)
 		if err != nil {
 			return nil, err
 		}
@@ -92,25 +106,25 @@ func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Re
 		resp.Body.Close()
 		return nil, messages.Errorf(messages.ModelFailed, "The upstream answered a stream with content type %q.", ct)
 	}
-	return &eventStream{body: resp.Body, events: sse.NewReader(resp.Body), shape: shape, id: id}, nil
+	return &eventStream{up: u, body: resp.Body, events: sse.NewReader(resp.Body), shape: shape, id: id}, nil
 }
 
 // Count implements gateway.Upstream.
 func (u *Upstream) Count(ctx context.Context, route routing.Route, req gateway.Request) (int64, error) {
-	resp, err := u.post(ctx, "/v1/messages/count_tokens", route, req,
+	resp, err := u.post(ctx, countPath, route, req,
 		jsonspan.Edit{Key: "stream"}, jsonspan.Edit{Key: "max_tokens"})
 	if err != nil {
 		return 0, err
 	}
 	defer resp.Body.Close()
-	body, err := readAll(resp.Body)
+	body, err := u.readAll(resp.Body)
 	if err != nil {
 		return 0, err
 	}
 	var n struct {
 		InputTokens *int64 `json:"input_tokens"`
 	}
-	if err := json.Unmarshal(body, &n); err != nil || n.InputTokens == nil {
+	if err := json.Unmarshal(body, &n); err != nil || n.InputTokens == nil || *n.InputTokens < 0 {
 		return 0, messages.Errorf(messages.ModelFailed, "The upstream's token count cannot be read.").WithCause(err)
 	}
 	return *n.InputTokens, nil
@@ -132,7 +146,8 @@ func (u *Upstream) post(ctx context.Context, path string, route routing.Route, r
 	if body, err = body.With(edits...); err != nil {
 		return nil, err
 	}
-	hr, err := http.NewRequestWithContext(ctx, http.MethodPost, u.base+path, bytes.NewReader(body.Bytes()))
+	watched, w := watch(ctx)
+	hr, err := http.NewRequestWithContext(watched, http.MethodPost, u.base+path, bytes.NewReader(body.Bytes()))
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +159,7 @@ func (u *Upstream) post(ctx context.Context, path string, route routing.Route, r
 		h.Set("anthropic-beta", strings.Join(req.Head.Betas, ","))
 	}
 	if u.opts.Hop != "" {
-		h.Set(HeaderHop, u.opts.Hop)
+		h.Set(HeaderHop, strings.Join(append(slices.Clip(req.Head.Hops), u.opts.Hop), ", "))
 	}
 	if u.opts.APIKey != "" {
 		if u.opts.Bearer {
@@ -153,16 +168,21 @@ func (u *Upstream) post(ctx context.Context, path string, route routing.Route, r
 			h.Set("x-api-key", u.opts.APIKey)
 		}
 	}
-	resp, err := u.opts.Client.Do(hr)
+	resp, err := u.client.Do(hr)
 	if err != nil {
-		if ctx.Err() != nil {
+		w.stop()
+		switch {
+		case ctx.Err() != nil:
 			return nil, ctx.Err()
+		case errors.Is(context.Cause(watched), errSlow):
+			return nil, u.slow(err)
 		}
 		return nil, messages.Errorf(messages.Unavailable, "The upstream %s cannot be reached.", u.opts.Name).WithCause(err)
 	}
+	resp.Body = w.over(resp.Body)
 	if resp.StatusCode != http.StatusOK {
 		defer resp.Body.Close()
-		return nil, u.failure(resp)
+		return nil, u.failure(path, resp)
 	}
 	return resp, nil
 }
@@ -175,11 +195,11 @@ func version(v string) string {
 	return v
 }
 
-func (u *Upstream) failure(resp *http.Response) error {
+// failure reads an answer that is none. What the upstream thinks of this server's
+// own credentials is not the caller's business.
+func (u *Upstream) failure(path string, resp *http.Response) error {
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-	if u.opts.APIKey != "" { // some servers quote the key that they refuse
-		raw = bytes.ReplaceAll(raw, []byte(u.opts.APIKey), []byte("(key)"))
-	}
+	raw = u.censor(raw)
 	var body struct {
 		Error struct {
 			Type    string `json:"type"`
@@ -190,22 +210,42 @@ func (u *Upstream) failure(resp *http.Response) error {
 	if err := json.Unmarshal(raw, &body); err != nil || body.Error.Message == "" {
 		body.Error.Message = fmt.Sprintf("The upstream answered with status %d.", resp.StatusCode)
 	}
-	kind := messages.KindOf(body.Error.Type, resp.StatusCode)
-	if kind == messages.AccessDenied || kind == messages.MissingToken || kind == messages.InvalidAPIKey {
-		// The operator's credentials failed, not the caller's.
-		return messages.Errorf(messages.Unavailable, "The upstream %s refused this server's credentials.", u.opts.Name).WithCause(cause)
+	var e *messages.Error
+	switch kind := messages.KindOf(body.Error.Type, resp.StatusCode); {
+	case ours(kind) || resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		e = messages.Errorf(messages.Unavailable, "The upstream %s refused this server's credentials.", u.opts.Name)
+	case path == countPath && slices.Contains(notServed, resp.StatusCode):
+		e = messages.Errorf(messages.InvalidRequest, "The upstream %s does not count tokens.", u.opts.Name)
+	case resp.StatusCode/100 == 3:
+		e = messages.Errorf(messages.Unavailable, "The upstream %s answered with a redirect, which is not followed.", u.opts.Name)
+	default:
+		e = messages.Errorf(kind, "%s", body.Error.Message)
+		if s, err := strconv.Atoi(resp.Header.Get("retry-after")); err == nil && s > 0 {
+			e.RetryAfter = time.Duration(min(s, maxRetryAfter)) * time.Second
+		}
 	}
-	e := messages.Errorf(kind, "%s", body.Error.Message).WithCause(cause)
 	e.RequestID = resp.Header.Get("request-id")
-	if s, err := strconv.Atoi(resp.Header.Get("retry-after")); err == nil && s > 0 {
-		e.RetryAfter = seconds(s)
-	}
-	return e
+	return e.WithCause(cause)
 }
 
-func readAll(r io.Reader) ([]byte, error) {
+const maxRetryAfter = 24 * 60 * 60
+
+// ours says that a failure is about this server's credentials.
+func ours(k messages.Kind) bool { return k == messages.AccessDenied || k == messages.InvalidAPIKey }
+
+// censor takes the key out of what the upstream says: some quote what they refuse.
+func (u *Upstream) censor(raw []byte) []byte {
+	if u.opts.APIKey == "" {
+		return raw
+	}
+	return bytes.ReplaceAll(raw, []byte(u.opts.APIKey), []byte("(key)"))
+}
+
+func (u *Upstream) readAll(r io.Reader) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxAnswer+1))
 	switch {
+	case errors.Is(err, errSlow):
+		return nil, u.slow(err)
 	case errors.Is(err, context.Canceled):
 		return nil, err
 	case err != nil:
