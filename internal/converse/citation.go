@@ -114,7 +114,7 @@ func (w *walker) citationToMessages(v []byte) {
 	defer w.open('}')
 	if l == nil {
 		w.push("location")
-		w.cannot("The citation at %s has no location that Messages can take back: it must be documentChar, documentPage, documentChunk or searchResultLocation.", w.dotted())
+		w.cannot("The location %s at %s is none that Messages can take back: it must be documentChar, documentPage, documentChunk or searchResultLocation.", show(place), w.dotted())
 		w.pop()
 		return
 	}
@@ -249,7 +249,7 @@ func domainOf(url []byte) string {
 	if _, after, ok := bytes.Cut(url, []byte("://")); ok {
 		url = after
 	}
-	if i := bytes.IndexAny(url, "/?#"); i >= 0 {
+	if i := bytes.IndexAny(url, "/?#:"); i >= 0 {
 		url = url[:i]
 	}
 	return string(url)

@@ -49,9 +49,11 @@ func (r *request) conversation() {
 func (r *request) message(m []byte) {
 	var role string
 	var content []byte
+	named := false
 	for key, v := range r.object(m).each {
 		switch string(key) {
 		case "role":
+			named = true
 			role = r.enum(v, "user", "assistant", "system")
 		case "content":
 			content = v
@@ -59,12 +61,13 @@ func (r *request) message(m []byte) {
 			r.extra(key)
 		}
 	}
-	if role == "" {
+	if !named {
 		r.missing("role")
-		return
 	}
 	if content == nil {
 		r.missing("content")
+	}
+	if role == "" || content == nil {
 		return
 	}
 	t := &r.talk
@@ -180,18 +183,19 @@ func (r *request) textBlock(v []byte, at Place) {
 
 // cachePoint puts cache_control on the block that ended at last.
 func (r *request) cachePoint(v []byte, last int) {
-	kind, ttl := "", ""
+	named, ttl := false, ""
 	for key, v := range r.object(v).each {
 		switch string(key) {
 		case "type":
-			kind = r.enum(v, "default")
+			named = true
+			r.enum(v, "default")
 		case "ttl":
 			ttl = r.enum(v, "5m", "1h")
 		default:
 			r.extra(key)
 		}
 	}
-	if kind == "" {
+	if !named {
 		r.missing("type")
 	}
 	if last == 0 || last != len(r.out) {

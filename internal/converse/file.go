@@ -266,7 +266,7 @@ func (r *request) documentBytes(v []byte, format string, name []byte, cited bool
 func (r *request) unreadable(err error) {
 	var e *messages.Error
 	switch {
-	case r.err != nil:
+	case r.err != nil: // the first fault stays
 	case errors.As(err, &e):
 		r.err = e
 	default:

@@ -3,7 +3,7 @@ package converse
 import (
 	"bytes"
 	"encoding/base64"
-	"fmt"
+	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
@@ -190,7 +190,7 @@ func (c *converser) block(v []byte, at Place) {
 	kind := blockType(v)
 	row := rowOf(toConverse, kind)
 	if row == nil || row.At&at == 0 {
-		c.cannot("%s: a %s block cannot be carried over to Converse there", c.dotted(), show(kind))
+		c.cannotBlock(kind)
 		return
 	}
 	var cache []byte
@@ -213,7 +213,7 @@ func (c *converser) block(v []byte, at Place) {
 		c.comma()
 		c.redacted(v)
 	default: // the table knows a kind that nothing here writes
-		c.cannot("%s: a %s block cannot be carried over to Converse", c.dotted(), show(kind))
+		c.cannotBlock(kind)
 	}
 	if cache != nil {
 		c.in("cache_control", cache, func(v []byte) {
@@ -228,15 +228,21 @@ func (c *converser) block(v []byte, at Place) {
 	}
 }
 
-// show bounds what a hostile type can put into an answer.
-func show(kind []byte) string {
-	if len(kind) > 64 {
-		kind = kind[:64]
+// cannotBlock refuses or drops a block, by its kind.
+func (c *converser) cannotBlock(kind []byte) {
+	if c.lossy {
+		c.drop(show(kind))
+		return
 	}
+	c.fail("%s: the block %s cannot be carried over to Converse there", c.dotted(), show(kind))
+}
+
+// show names a kind that may be anything.
+func show(kind []byte) string {
 	if len(kind) == 0 {
 		return "nameless"
 	}
-	return fmt.Sprintf("%s", bytes.ToValidUTF8(kind, []byte("?")))
+	return strings.ToValidUTF8(short(kind), "?")
 }
 
 func (c *converser) cachePoint(v []byte) {

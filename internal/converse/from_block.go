@@ -104,6 +104,20 @@ func (c *converser) source(v []byte) (s source) {
 	return s
 }
 
+func (c *converser) cannotSource(s source) {
+	c.push("source")
+	defer c.pop()
+	what := show(s.kind)
+	if len(s.media) > 0 {
+		what += " of " + show(s.media)
+	}
+	if c.lossy {
+		c.drop(what)
+		return
+	}
+	c.fail("%s: the source %s cannot be carried over to Converse", c.dotted(), what)
+}
+
 func (c *converser) image(v []byte) (cache []byte) {
 	var src source
 	for key, v := range c.object(v).each {
@@ -119,7 +133,7 @@ func (c *converser) image(v []byte) (cache []byte) {
 	}
 	format, ok := bytes.CutPrefix(src.media, []byte("image/"))
 	if string(src.kind) != "base64" || !ok || src.data == nil {
-		c.cannot("%s.source: an image of source type %s and media type %q cannot be carried over to Converse", c.dotted(), show(src.kind), src.media)
+		c.cannotSource(src)
 		return nil
 	}
 	c.element(`{"image":{`)
@@ -195,7 +209,7 @@ func (c *converser) document(v []byte, at Place) (cache []byte) {
 		c.in("source", src.content, c.sourceContent)
 	default:
 		ok = false
-		c.cannot("%s.source: a document of source type %s and media type %q cannot be carried over to Converse", c.dotted(), show(src.kind), src.media)
+		c.cannotSource(src)
 	}
 	c.out = append(c.out, `}}}`...)
 	if cited && at == Result {
@@ -229,7 +243,7 @@ func (c *converser) texts(v []byte) {
 	}
 	for _, block := range c.array(v).each {
 		if kind := blockType(block); string(kind) != "text" {
-			c.cannot("%s: a %s block cannot be carried over to Converse there", c.dotted(), show(kind))
+			c.cannotBlock(kind)
 			continue
 		}
 		if cache := c.textBlock(block, Result); cache != nil {

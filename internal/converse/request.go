@@ -254,12 +254,13 @@ func (r *request) outputConfig(v []byte) {
 }
 
 func (r *request) textFormat(v []byte) {
-	var kind string
 	var schema []byte
+	named := false
 	for key, v := range r.object(v).each {
 		switch string(key) {
 		case "type":
-			kind = r.enum(v, "json_schema")
+			named = true
+			r.enum(v, "json_schema")
 		case "structure":
 			for key, v := range r.union(v, "OutputFormatStructure").each {
 				if string(key) != "jsonSchema" {
@@ -272,7 +273,7 @@ func (r *request) textFormat(v []byte) {
 			r.extra(key)
 		}
 	}
-	if kind == "" {
+	if !named {
 		r.missing("type")
 	}
 	if schema == nil {

@@ -58,15 +58,17 @@ func (r *request) settings() {
 		}
 	})
 	r.in("serviceTier", r.fields.tier, func(v []byte) {
+		named := false
 		for key, v := range r.object(v).each {
 			switch string(key) {
 			case "type":
+				named = true
 				r.ServiceTier = r.enum(v, "priority", "default", "flex", "reserved")
 			default:
 				r.extra(key)
 			}
 		}
-		if r.ServiceTier == "" {
+		if !named {
 			r.missing("type")
 		}
 	})
@@ -196,7 +198,7 @@ func (r *request) responsePaths(v []byte) {
 		r.ResponseFields = append(r.ResponseFields, p)
 	}
 	if len(r.ResponseFields) > maxResponsePaths {
-		r.violated(v, "Member must have length less than or equal to 10")
+		r.violated(nil, "Member must have length less than or equal to 10")
 	}
 }
 

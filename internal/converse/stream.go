@@ -104,8 +104,8 @@ func (s *Stream) Event(name string, data []byte) ([]Event, error) {
 		s.messageStop()
 	case messages.EventPing: // the union has none
 	default:
-		c.push(name)
-		c.cannot("%s: an event that cannot be carried over to ConverseStream", show([]byte(name)))
+		c.push(show([]byte(name)))
+		c.cannot("%s: an event that cannot be carried over to ConverseStream", c.dotted())
 	}
 	if err := c.fault(); err != nil {
 		return nil, err
@@ -195,8 +195,7 @@ func (s *Stream) blockStart(data []byte) {
 		c.wrong("a content_block")
 		return
 	}
-	c.push("content_block")
-	defer c.pop()
+	s.atBlock()
 	switch kind := blockType(content); string(kind) {
 	case "text":
 		s.open = textOpen
@@ -216,8 +215,13 @@ func (s *Stream) blockStart(data []byte) {
 		s.end(`}`)
 	default:
 		s.open = droppedOpen
-		c.cannot("content_block %d: a %s block cannot be carried over to ConverseStream", s.index, show(kind))
+		c.cannotBlock(kind)
 	}
+}
+
+// atBlock names the block that is open as an answer that is not streamed does.
+func (s *Stream) atBlock() {
+	s.c.path = append(s.c.path[:0], step{name: "content"}, step{index: int(s.index)})
 }
 
 // opening gives what a text or thinking block holds from its start: deltas, for
@@ -341,8 +345,7 @@ func (s *Stream) blockDelta(data []byte) {
 	if s.open == droppedOpen {
 		return
 	}
-	c.push("delta")
-	defer c.pop()
+	s.atBlock()
 	kind := blockType(delta)
 	for i := range deltas {
 		d := &deltas[i]
@@ -372,7 +375,7 @@ func (s *Stream) blockDelta(data []byte) {
 		}
 		return
 	}
-	c.cannot("A %s cannot be carried over to ConverseStream.", show(kind))
+	c.cannotBlock(kind)
 }
 
 func (s *Stream) blockStop() {
@@ -415,10 +418,12 @@ func (s *Stream) messageStop() {
 		return
 	}
 	s.event(MessageStop)
-	if len(s.e.ResponseFields) > 0 {
-		if fields := selectFields(s.e.ResponseFields, s.delta, lookUp(s.delta, []string{"delta"}), s.start); fields != nil {
-			c.member("additionalModelResponseFields", fields)
-		}
+	fields := s.e.Fields
+	if fields == nil && len(s.e.ResponseFields) > 0 {
+		fields = selectFields(s.e.ResponseFields, s.delta, lookUp(s.delta, []string{"delta"}), s.start)
+	}
+	if fields != nil {
+		c.member("additionalModelResponseFields", fields)
 	}
 	c.key("stopReason")
 	if s.reason == nil {

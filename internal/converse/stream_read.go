@@ -65,8 +65,8 @@ func (s *StreamReader) Event(kind string, payload []byte) ([]Event, error) {
 	case Metadata:
 		s.metadata(payload)
 	default:
-		r.push(kind)
-		r.cannot("%s: an event that cannot be carried over to Messages", show([]byte(kind)))
+		r.push(show([]byte(kind)))
+		r.cannot("%s: an event that cannot be carried over to Messages", r.dotted())
 	}
 	if err := r.fault(); err != nil {
 		return nil, err
@@ -144,9 +144,11 @@ func (s *StreamReader) content(kind string, payload []byte) {
 		s.toolStart(body)
 	case kind == ContentBlockDelta:
 		s.index = index
+		r.push("delta")
 		for key, v := range r.union(body, "ContentBlockDelta").each {
 			s.delta(key, v)
 		}
+		r.pop()
 	default:
 		s.index = index
 		if s.open == noBlock { // an empty text
@@ -187,10 +189,12 @@ func (s *StreamReader) blockStart(content string) {
 
 func (s *StreamReader) toolStart(body []byte) {
 	r := s.r
+	r.push("start")
+	defer r.pop()
 	for key, v := range r.union(body, "ContentBlockStart").each {
 		if string(key) != "toolUse" {
 			s.open = droppedOpen
-			r.cannot("A %s block at contentBlockStart cannot be carried over to Messages.", show(key))
+			r.cannot("%s: a block that cannot be carried over to Messages", r.dotted())
 			continue
 		}
 		s.open = toolOpen
@@ -259,7 +263,7 @@ func (s *StreamReader) delta(kind, v []byte) {
 		if s.open == noBlock {
 			s.open = droppedOpen
 		}
-		r.cannot("A %s delta cannot be carried over to Messages.", show(kind))
+		r.cannot("%s: a delta that cannot be carried over to Messages", r.dotted())
 	}
 }
 

@@ -30,11 +30,9 @@ func (c *converser) usage(v []byte, u *messages.Usage) {
 				}
 			}
 		case "server_tool_use":
-			for key, v := range c.object(v).each {
+			for _, v := range c.object(v).each {
 				if string(v) != "0" {
-					c.push(string(key))
 					c.drop("")
-					c.pop()
 				}
 			}
 		default: // details that additionalModelResponseFieldPaths can ask for

@@ -2,6 +2,7 @@ package converse
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -12,7 +13,8 @@ import (
 )
 
 // walker reads one document and writes the other. It never stops at a fault:
-// AWS reports all violated constraints of a request together, before any other.
+// AWS reports all violated constraints of a request together, before any other
+// fault but one of form.
 type walker struct {
 	out     []byte
 	members jsonspan.Members // a stack: an object's stand above its parent's
@@ -25,6 +27,7 @@ type walker struct {
 	lenient bool          // … members alone: an answer is paid for
 	voice   voice
 	dropped []string
+	form    *messages.Error // the first fault of form: JSON, types
 	broken  []string        // violated constraints
 	err     *messages.Error // the first other fault
 }
@@ -48,10 +51,18 @@ func (s step) String() string {
 	case s.name != "":
 		return s.name
 	case s.key != nil:
-		return string(s.key)
+		return short(s.key)
 	default:
 		return strconv.Itoa(s.index)
 	}
+}
+
+// short bounds what a hostile text can put into an answer or a log.
+func short(text []byte) string {
+	if len(text) <= 64 {
+		return string(text)
+	}
+	return strings.ToValidUTF8(string(text[:61]), "") + "..."
 }
 
 // push and pop name the place of what is read outside an iteration.
@@ -193,13 +204,19 @@ func (w *walker) malformed(err error, want string) {
 		w.wrong(want)
 		return
 	}
-	if w.err == nil {
-		w.err = messages.Errorf(w.kind, "Malformed input request: %s: %s, please reformat your input and try again.", w.pointer(), syntax.Reason).WithCause(err)
-	}
+	w.misformed(syntax.Reason, err)
 }
 
-func (w *walker) wrong(want string) {
-	w.fail("Malformed input request: %s: expected %s, please reformat your input and try again.", w.pointer(), want)
+func (w *walker) wrong(want string) { w.misformed("expected "+want, nil) }
+
+func (w *walker) misformed(what string, cause error) {
+	switch {
+	case w.form != nil:
+	case w.kind == messages.InvalidRequest:
+		w.form = messages.Errorf(w.kind, "Malformed input request: %s: %s, please reformat your input and try again.", w.pointer(), what).WithCause(cause)
+	default:
+		w.form = messages.Errorf(w.kind, "The model sent an answer that cannot be read: %s: %s.", w.pointer(), what).WithCause(cause)
+	}
 }
 
 // violated notes a constraint of AWS's model. Values inside messages are
@@ -207,7 +224,7 @@ func (w *walker) wrong(want string) {
 func (w *walker) violated(value []byte, constraint string) {
 	shown := "Value"
 	if value != nil && (len(w.path) == 0 || w.path[0].String() != "messages") {
-		shown = "Value '" + strings.Trim(string(value), `"`) + "'"
+		shown = "Value '" + strings.Trim(short(value), `"`) + "'"
 	}
 	w.broken = append(w.broken, shown+" at '"+w.shape()+"' failed to satisfy constraint: "+constraint)
 }
@@ -260,17 +277,25 @@ func (w *walker) cannot(format string, args ...any) {
 	w.fail(format, args...)
 }
 
-// drop names the current place as left out.
+// maxDropped bounds the names that one document can make us keep.
+const maxDropped = 100
+
+// drop names the current place as left out, once.
 func (w *walker) drop(why string) {
 	s := w.dotted()
 	if why != "" {
 		s += " (" + why + ")"
 	}
-	w.dropped = append(w.dropped, s)
+	if len(w.dropped) < maxDropped && !slices.Contains(w.dropped, s) {
+		w.dropped = append(w.dropped, s)
+	}
 }
 
 // fault is what the walk found wrong, nil if nothing.
 func (w *walker) fault() error {
+	if w.form != nil {
+		return w.form
+	}
 	if n := len(w.broken); n > 0 {
 		noun := "errors"
 		if n == 1 {
