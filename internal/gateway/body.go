@@ -30,11 +30,17 @@ func (d Dialect) String() string {
 
 // knownKeys are the members whose case variants are refused: parsers disagree on
 // them (encoding/json folds case, others do not).
-var knownKeys = jsonspan.NewKeys(
+var messagesKeys = jsonspan.NewKeys(
 	"model", "max_tokens", "messages", "system", "stream", "anthropic_version", "anthropic_beta",
 	"tools", "tool_choice", "temperature", "top_p", "top_k", "stop_sequences", "thinking", "metadata",
 	"output_config", "output_format", "context_management", "mcp_servers", "container", "service_tier",
 	"inference_geo", "speed", "cache_control", "user_profile_id", "fallbacks",
+)
+
+// converseKeys are Converse's.
+var converseKeys = jsonspan.NewKeys(
+	"messages", "system", "inferenceConfig", "toolConfig", "guardrailConfig", "additionalModelRequestFields",
+	"additionalModelResponseFieldPaths", "promptVariables", "requestMetadata", "performanceConfig", "serviceTier", "outputConfig",
 )
 
 // Body is immutable bytes in a dialect with their top-level spans. A retry sends
@@ -53,7 +59,11 @@ type Body struct {
 
 // NewBody scans data. It takes ownership: data must not change afterwards.
 func NewBody(d Dialect, data []byte) (*Body, error) {
-	members, err := jsonspan.Scan(make(jsonspan.Members, 0, 16), data, knownKeys)
+	known := messagesKeys
+	if d == Converse {
+		known = converseKeys
+	}
+	members, err := jsonspan.Scan(make(jsonspan.Members, 0, 16), data, known)
 	if err != nil {
 		return nil, malformed(err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/converse"
 	"github.com/outcrop-dev/outcrop/internal/identity"
 )
 
@@ -30,7 +31,7 @@ type Call struct {
 
 	// Decode, if set, finds the body in Dialect within Data. It runs once the
 	// caller is known.
-	Decode func(wire []byte) ([]byte, error)
+	Decode func(wire []byte) (Dialect, []byte, error)
 
 	Ref        string // the model in the path, decoded; empty where the body names it
 	HostRegion string // of a Bedrock host name
@@ -59,6 +60,8 @@ type Meta struct {
 	Region    string
 	ModelID   string // the catalog's id
 	Warnings  []string
+	Dropped   []string           // what was left out of a translation
+	Settings  *converse.Settings // of a Converse call
 	Bills     bool
 	RequestID string // the upstream's, if it gave one
 }

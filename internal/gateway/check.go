@@ -25,10 +25,13 @@ func (g *Gateway) checkModel(head *Head, body *Body, m *catalog.Model) error {
 		return messages.Errorf(messages.InvalidRequest,
 			"The maximum tokens you requested exceeds the model limit of %d. Try again with a maximum tokens value lower than %d.", limit, limit)
 	}
-	if head.Version == version2026 {
+	if head.Version == version2026 && body.dialect == Messages {
 		if err := check2026(body); err != nil {
 			return err
 		}
+	}
+	if body.dialect == Converse {
+		return nil // relayed as it is: AWS itself says what it does not take
 	}
 	return g.checkFeatures(head, body, m)
 }
@@ -41,6 +44,8 @@ func formOf(h *Head) catalog.API {
 		return catalog.Mantle
 	case onMessages(h.Operation):
 		return catalog.Messages
+	case h.Settings != nil:
+		return catalog.Converse
 	default:
 		return catalog.Invoke
 	}

@@ -36,7 +36,7 @@ func TestRecords(t *testing.T) {
 		{"headers refused", canned{}, func(c *Call) { c.Refused = messages.Errorf(messages.InvalidRequest, "metadata") },
 			activity.Record{Status: 400, ErrorCode: "ValidationException", Error: "metadata"}},
 		{"wrapping refused", canned{}, func(c *Call) {
-			c.Decode = func([]byte) ([]byte, error) { return nil, messages.Errorf(messages.TooLarge, "big") }
+			c.Decode = func([]byte) (Dialect, []byte, error) { return 0, nil, messages.Errorf(messages.TooLarge, "big") }
 		}, activity.Record{Status: 400, ErrorCode: "ValidationException", Error: "big"}},
 		{"not JSON", canned{}, func(c *Call) { c.Data = []byte("[]") },
 			activity.Record{Status: 400, ErrorCode: "ValidationException", Error: "Malformed input request: not a JSON object, please reformat your input and try again.: not a JSON object (at byte 0)"}},
@@ -220,7 +220,7 @@ func TestForced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := forceBody(b)
+	again, err := new(Gateway).forceBody(b, false)
 	if err != nil || canonical(t, again.Bytes()) != canonical(t, b.Bytes()) {
 		t.Errorf("%s, %v", again.Bytes(), err)
 	}

@@ -7,7 +7,10 @@ import (
 )
 
 // forceBody and forceFrame are Gateway.Forced: through the typed view and back.
-func forceBody(b *Body) (*Body, error) {
+func (g *Gateway) forceBody(b *Body, count bool) (*Body, error) {
+	if b.dialect == Converse {
+		return g.forceConverse(b, count)
+	}
 	p, err := b.Params()
 	if err != nil {
 		return nil, err

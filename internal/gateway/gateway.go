@@ -31,6 +31,12 @@ type Gateway struct {
 	// normal path keeps bytes. A test's switch: the answers must be the same.
 	Forced bool
 
+	// Lossy leaves out, and names, what a translation cannot carry, where it is
+	// refused otherwise.
+	Lossy bool
+	// Documents reads documents for upstreams that cannot; nil: they are refused.
+	Documents Documents
+
 	detectorOnce sync.Once
 	detector     *detector
 }
@@ -64,6 +70,13 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 		return err
 	}
 	t.model, t.warnings = resolved.model, resolved.warnings
+	if head.refused != nil {
+		return head.refused
+	}
+	body, t.dropped, err = g.translate(ctx, head, body, resolved.model)
+	if err != nil {
+		return err
+	}
 	grant, err := g.authorise(caller, head, body, resolved)
 	if err != nil {
 		return err
@@ -111,6 +124,7 @@ type trail struct {
 	model      *catalog.Model
 	route      *routing.Route
 	warnings   []string
+	dropped    []string
 	upstreamID string
 	begun      bool // the writer has been given something
 	meter      Meter
@@ -130,26 +144,30 @@ func (g *Gateway) read(call *Call, caller identity.Caller) (*Head, *Body, error)
 			return nil, nil, err
 		}
 	}
-	data := call.Data
+	dialect, data := call.Dialect, call.Data
 	if call.Decode != nil {
 		var err error
-		if data, err = call.Decode(data); err != nil {
+		if dialect, data, err = call.Decode(data); err != nil {
 			return nil, nil, err
 		}
 	}
-	body, err := NewBody(call.Dialect, data)
+	body, err := NewBody(dialect, data)
 	if err != nil {
 		return nil, nil, err
 	}
 	if g.Forced {
-		if body, err = forceBody(body); err != nil {
+		if body, err = g.forceBody(body, isCount(call.Operation)); err != nil {
 			return nil, nil, err
 		}
 	}
 	head := &Head{Operation: call.Operation, Ref: call.Ref, Region: g.CallRegion(caller, call.HostRegion),
 		Mantle: onMessages(call.Operation) && (call.Mantle || caller.Service == "bedrock-mantle"),
 		Stream: call.Operation.Stream, Version: call.Version, Length: len(body.data), Options: call.Options, Hops: call.Hops}
-	head.refused = head.peek(call, body)
+	if dialect == Converse {
+		head.refused = head.settle(body)
+	} else {
+		head.refused = head.peek(call, body)
+	}
 	if onMessages(call.Operation) && head.refused != nil { // the model may be what is wrong
 		return head, nil, head.refused
 	}
@@ -209,9 +227,6 @@ type Grant struct {
 }
 
 func (g *Gateway) authorise(caller identity.Caller, head *Head, body *Body, r *resolution) (*Grant, error) {
-	if head.refused != nil {
-		return nil, head.refused
-	}
 	if err := g.checkModel(head, body, r.model); err != nil {
 		return nil, err
 	}
@@ -269,7 +284,7 @@ func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 		if !t.begun {
 			t.begun = true
 			meta := Meta{Upstream: g.Upstream.Name(), Region: t.route.Region(), ModelID: t.model.ID,
-				Warnings: t.warnings, Bills: g.Upstream.Capabilities().Bills, RequestID: t.upstreamID}
+				Warnings: t.warnings, Dropped: t.dropped, Settings: t.head.Settings, Bills: g.Upstream.Capabilities().Bills, RequestID: t.upstreamID}
 			if err := written(w.Begin(meta, &t.meter)); err != nil {
 				return err
 			}

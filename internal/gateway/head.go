@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/converse"
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
@@ -23,6 +24,7 @@ type Head struct {
 	Betas     []string
 	Length    int
 	Options   Options
+	Settings  *converse.Settings // of a Converse call; nil for Messages
 	Hops      []string
 
 	refused error // by the surface's schema; said once the model is known

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/converse"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
@@ -67,6 +68,27 @@ func (m *Meter) see(f Frame) error {
 		}
 		e.Usage.Apply(&m.Usage)
 		m.StopReason, m.done = e.StopReason, true
+	case EventAnswer, converse.Metadata:
+		var e struct {
+			StopReason string        `json:"stopReason"`
+			Usage      converseUsage `json:"usage"`
+		}
+		if err := json.Unmarshal(f.Data, &e); err != nil {
+			return badFrame(err)
+		}
+		m.Usage = e.Usage.messages()
+		if e.StopReason != "" {
+			m.StopReason = e.StopReason
+		}
+		m.done = true
+	case converse.MessageStop:
+		var e struct {
+			StopReason string `json:"stopReason"`
+		}
+		if err := json.Unmarshal(f.Data, &e); err != nil {
+			return badFrame(err)
+		}
+		m.StopReason = e.StopReason
 	case EventCount:
 		var e struct {
 			InputTokens int64 `json:"input_tokens"`
@@ -77,6 +99,31 @@ func (m *Meter) see(f Frame) error {
 		m.Count, m.done = e.InputTokens, true
 	}
 	return nil
+}
+
+// converseUsage is usage as Converse spells it.
+type converseUsage struct {
+	Input      int64 `json:"inputTokens"`
+	Output     int64 `json:"outputTokens"`
+	CacheRead  int64 `json:"cacheReadInputTokens"`
+	CacheWrite int64 `json:"cacheWriteInputTokens"`
+	Details    []struct {
+		TTL    string `json:"ttl"`
+		Tokens int64  `json:"inputTokens"`
+	} `json:"cacheDetails"`
+}
+
+func (u converseUsage) messages() messages.Usage {
+	m := messages.Usage{InputTokens: u.Input, OutputTokens: u.Output, CacheReadInputTokens: u.CacheRead, CacheCreationInputTokens: u.CacheWrite}
+	for _, d := range u.Details {
+		switch d.TTL {
+		case "1h":
+			m.CacheCreation.Ephemeral1h += d.Tokens
+		default: // "5m", and what may come: the cheaper class
+			m.CacheCreation.Ephemeral5m += d.Tokens
+		}
+	}
+	return m
 }
 
 func badFrame(err error) error {

@@ -11,6 +11,7 @@ import (
 type Capabilities struct {
 	Place      routing.Place
 	Bills      bool // a call costs real money
+	Converse   bool // it takes Converse bodies as they are
 	Images     bool
 	Documents  bool
 	Guardrails bool
@@ -49,6 +50,7 @@ type Frame struct {
 // A call that is not streamed has one frame of one of these kinds.
 const (
 	EventMessage = "message"
+	EventAnswer  = "answer" // Converse's own
 	EventCount   = "count"
 )
 

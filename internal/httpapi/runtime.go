@@ -29,6 +29,20 @@ func (x *exchange) invoke() error {
 	return x.do(call, &jsonWriter{x: x, counts: true})
 }
 
+// converse serves Converse and ConverseStream.
+func (x *exchange) converse() error {
+	call, release, err := x.call(x.limit(MaxInvokeBody))
+	if err != nil {
+		return err
+	}
+	defer release()
+	call.Dialect = gateway.Converse
+	if x.op.Stream {
+		return x.stream(call, &converseStreamWriter{x: x})
+	}
+	return x.do(call, &converseWriter{x: x})
+}
+
 // countTokens serves AWS's CountTokens: its input holds an InvokeModel body in
 // base64, and it is the body that the limit is for.
 func (x *exchange) countTokens() error {
@@ -38,19 +52,19 @@ func (x *exchange) countTokens() error {
 		return err
 	}
 	defer release()
-	call.Decode = func(wire []byte) ([]byte, error) {
-		body, err := countedBody(wire)
+	call.Decode = func(wire []byte) (gateway.Dialect, []byte, error) {
+		dialect, body, err := countedBody(wire)
 		if err == nil && int64(len(body)) > limit {
 			err = tooLarge(limit)
 		}
-		return body, err
+		return dialect, body, err
 	}
 	return x.do(call, &jsonWriter{x: x})
 }
 
 var countKeys, inputKeys, bodyKeys = jsonspan.NewKeys("input"), jsonspan.NewKeys("invokeModel", "converse"), jsonspan.NewKeys("body")
 
-func countedBody(wire []byte) ([]byte, error) {
+func countedBody(wire []byte) (gateway.Dialect, []byte, error) {
 	refuse := func(what string) error {
 		return messages.Errorf(messages.InvalidRequest, "Malformed input request: %s, please reformat your input and try again.", what)
 	}
@@ -63,39 +77,39 @@ func countedBody(wire []byte) ([]byte, error) {
 	}
 	top, err := object(wire, countKeys)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	in, ok := top.Get("input")
 	if !ok {
-		return nil, refuse("#: required key [input] not found")
+		return 0, nil, refuse("#: required key [input] not found")
 	}
 	raw := in.Value(wire)
 	input, err := object(raw, inputKeys)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	invoke, ok := input.Get("invokeModel")
-	_, converse := input.Get("converse")
+	asked, converse := input.Get("converse")
 	switch {
 	case ok && converse || !ok && !converse:
-		return nil, messages.Errorf(messages.InvalidRequest, "The input must hold exactly one of invokeModel and converse.")
+		return 0, nil, messages.Errorf(messages.InvalidRequest, "The input must hold exactly one of invokeModel and converse.")
 	case converse:
-		return nil, messages.Errorf(messages.InvalidRequest, "CountTokens with a converse input is not served yet; send invokeModel.")
+		return gateway.Converse, asked.Value(raw), nil
 	}
 	raw = invoke.Value(raw)
 	members, err := object(raw, bodyKeys)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	text, ok := members.Get("body")
 	if !ok {
-		return nil, refuse("#/input/invokeModel: required key [body] not found")
+		return 0, nil, refuse("#/input/invokeModel: required key [body] not found")
 	}
 	var body []byte
 	if err := json.Unmarshal(text.Value(raw), &body); err != nil || body == nil {
-		return nil, refuse("#/input/invokeModel/body: expected base64")
+		return 0, nil, refuse("#/input/invokeModel/body: expected base64")
 	}
-	return body, nil
+	return gateway.Messages, body, nil
 }
 
 func (x *exchange) limit(surface int64) int64 {

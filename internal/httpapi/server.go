@@ -153,6 +153,8 @@ func (x *exchange) handle() error {
 	switch x.op {
 	case bedrockapi.InvokeModel, bedrockapi.InvokeModelStream:
 		return x.invoke()
+	case bedrockapi.Converse, bedrockapi.ConverseStream:
+		return x.converse()
 	case bedrockapi.CountTokens:
 		return x.countTokens()
 	case bedrockapi.CreateMessage, bedrockapi.CreateMessageBare, bedrockapi.CountMessage, bedrockapi.CountMessageBare:

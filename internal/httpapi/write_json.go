@@ -64,6 +64,7 @@ func (x *exchange) announce(meta gateway.Meta) {
 	for _, warning := range meta.Warnings {
 		h.Add("X-Outcrop-Warning", headerSafe(warning))
 	}
+	x.dropped(meta.Dropped)
 	if meta.RequestID != "" && meta.Bills {
 		h.Set(bedrockapi.HeaderRequestID, meta.RequestID)
 		h.Set("Request-Id", meta.RequestID)
