@@ -1,0 +1,211 @@
+package bedrock
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strconv"
+
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+	"github.com/outcrop-dev/outcrop/internal/routing"
+)
+
+// Counted is the answer of a count.
+type Counted struct {
+	Tokens    int64
+	Estimate  bool // AWS does not count for this model: Tokens is ours
+	RequestID string
+	Warnings  []string
+}
+
+// Count implements gateway.Upstream. It gives AWS's numbers alone: where there
+// are none, CountTokens has an estimate, and says so.
+func (u *Upstream) Count(ctx context.Context, route routing.Route, req gateway.Request) (int64, error) {
+	c, err := u.CountTokens(ctx, route, req)
+	if err != nil {
+		return 0, err
+	}
+	if c.Estimate {
+		return 0, refusal(messages.InvalidRequest, "The provided model doesn't support counting tokens.")
+	}
+	return c.Tokens, nil
+}
+
+// CountTokens asks AWS's CountTokens; for a model that AWS counts at bedrock-mantle
+// alone, that, in the same Region; else it estimates.
+func (u *Upstream) CountTokens(ctx context.Context, route routing.Route, req gateway.Request) (Counted, error) {
+	m := route.Model()
+	if !route.Mantle() && m.Feature("count_tokens", catalog.Count).Level == catalog.Yes {
+		out, err := u.shapeCount(route, req)
+		if err != nil {
+			return Counted{}, err
+		}
+		return u.count(ctx, route, out, "inputTokens")
+	}
+	if req.Body.Dialect() == gateway.Messages && m.Feature("count_tokens", catalog.Mantle).Level == catalog.Yes &&
+		slices.Contains(m.MantleRegions(), route.Region()) {
+		out, err := u.shapeMantleCount(route, req)
+		if err != nil {
+			return Counted{}, err
+		}
+		c, err := u.count(ctx, route, out, "input_tokens")
+		if err == nil || route.Mantle() || !elsewhere(err) {
+			return c, err
+		}
+	}
+	return Counted{Tokens: estimate(req.Body.Bytes()), Estimate: true,
+		Warnings: []string{"AWS does not count tokens for " + m.FirstPartyID + " here; the number is an estimate"}}, nil
+}
+
+// elsewhere says that mantle, which nobody asked for, will not have us: it wants
+// permissions of its own.
+func elsewhere(err error) bool {
+	switch messages.AsError(err).Kind {
+	case messages.AccessDenied, messages.NotFound, messages.UnknownOperation, messages.Unavailable:
+		return true
+	default:
+		return false
+	}
+}
+
+func (u *Upstream) shapeMantleCount(route routing.Route, req gateway.Request) (*outgoing, error) {
+	out := &outgoing{api: catalog.Mantle, op: "/count_tokens", id: route.Model().MantleID}
+	body, err := u.shapeMessages(route, gateway.Request{Body: req.Body, Head: req.Head}, out)
+	if err != nil {
+		return nil, err
+	}
+	if body, err = body.With(jsonspan.Edit{Key: "stream"}, jsonspan.Edit{Key: "max_tokens"}); err != nil {
+		return nil, err
+	}
+	out.take(body)
+	return out, nil
+}
+
+func (u *Upstream) count(ctx context.Context, route routing.Route, out *outgoing, member string) (Counted, error) {
+	resp, err := u.exchange(ctx, route, out)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Counted{}, ctx.Err()
+		}
+		return Counted{}, err
+	}
+	data, err := readWhole(resp)
+	if err != nil {
+		return Counted{}, err
+	}
+	var answer map[string]json.RawMessage
+	err = json.Unmarshal(data, &answer)
+	n, ok := jsonspan.Int(answer[member])
+	if err != nil || !ok {
+		return Counted{}, messages.Errorf(messages.ModelFailed, "The token count cannot be read.").WithCause(err)
+	}
+	return Counted{Tokens: n, RequestID: requestID(resp.Header), Warnings: out.warnings}, nil
+}
+
+// shapeCount wraps the request for AWS's CountTokens, which refuses the ids of
+// profiles: the model's own goes.
+// Source: pydantic/pydantic-ai#4001, 2026-01.
+func (u *Upstream) shapeCount(route routing.Route, req gateway.Request) (*outgoing, error) {
+	out := &outgoing{api: catalog.Count, op: "count-tokens", id: route.Model().ID}
+	if req.Body.Dialect() == gateway.Converse {
+		out.data = append(out.data, `{"input":{"converse":{`...)
+		n := len(out.data)
+		for _, key := range []string{"messages", "system", "toolConfig", "additionalModelRequestFields"} {
+			if raw, ok := req.Body.Get(key); ok {
+				if len(out.data) > n {
+					out.data = append(out.data, ',')
+				}
+				out.data = append(append(append(out.data, '"'), key...), '"', ':')
+				out.data = append(out.data, raw...)
+			}
+		}
+		out.data = append(out.data, `}}}`...)
+	} else {
+		body, err := u.shapeMessages(route, gateway.Request{Body: req.Body, Head: req.Head}, out)
+		if err != nil {
+			return nil, err
+		}
+		// AWS wants a whole InvokeModel body; the Messages API counts without.
+		if _, ok := body.Get("max_tokens"); !ok {
+			if body, err = body.With(jsonspan.Edit{Key: "max_tokens", Value: leastMaxTokens(body)}); err != nil {
+				return nil, err
+			}
+		}
+		out.data = append(out.data, `{"input":{"invokeModel":{"body":"`...)
+		out.data = base64.StdEncoding.AppendEncode(out.data, body.Bytes())
+		out.data = append(out.data, `"}}}`...)
+	}
+	sum := sha256.Sum256(out.data)
+	out.sum = hex.EncodeToString(sum[:])
+	return out, nil
+}
+
+// leastMaxTokens is more than a thinking budget, which the model insists on.
+func leastMaxTokens(body *gateway.Body) []byte {
+	thinking, _ := body.Get("thinking")
+	budget, _ := jsonspan.Int(member(thinking, "budget_tokens"))
+	return strconv.AppendInt(nil, max(budget, 0)+1, 10)
+}
+
+// What an estimate counts: rather too much than too little. Bytes a token are
+// those of the tokenizer since Claude Opus 4.7 on English prose and code; an image
+// costs its area, at most that of 1568 x 1568 pixels; a page of a PDF its text and
+// its picture.
+const (
+	bytesPerToken  = 3
+	tokensPerImage = 3300
+	tokensPerPage  = 3000
+	bytesPerPage   = 64 << 10 // of base64
+	leastBinary    = 512      // a string without a space that is shorter is text
+)
+
+// estimate reads no pixels and no pages: base64 counts as one image, or as pages
+// by its size where it begins as a PDF does.
+func estimate(body []byte) int64 {
+	var binary, n int64
+	for rest := body; ; {
+		_, after, ok := bytes.Cut(rest, []byte{'"'})
+		if !ok {
+			break
+		}
+		end := bytes.IndexAny(after, "\"\\ ")
+		if end < 0 {
+			break
+		}
+		if size := int64(end); size >= leastBinary && after[end] == '"' {
+			binary += size
+			if bytes.HasPrefix(after, []byte("JVBERi")) { // %PDF
+				n += (1 + size/bytesPerPage) * tokensPerPage
+			} else {
+				n += tokensPerImage
+			}
+		}
+		rest = after[end:]
+		if after[end] == '"' {
+			rest = rest[1:]
+		} else if rest = skipString(rest); rest == nil {
+			break
+		}
+	}
+	return n + (int64(len(body))-binary+bytesPerToken-1)/bytesPerToken
+}
+
+// skipString gives what follows the string that rest is in the middle of.
+func skipString(rest []byte) []byte {
+	for i := 0; i < len(rest); i++ {
+		switch rest[i] {
+		case '\\':
+			i++
+		case '"':
+			return rest[i+1:]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package bedrock
+
+import (
+	"encoding/base64"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+func TestCount(t *testing.T) {
+	const rest = `"messages":[{"role":"user","content":"Hi"}]`
+	wrapped := func(body string) string {
+		return `{"input":{"invokeModel":{"body":"` + base64.StdEncoding.EncodeToString([]byte(body)) + `"}}}`
+	}
+	tests := []struct {
+		name, ref, region string
+		mantle            bool
+		dialect           gateway.Dialect
+		body              string
+		path, sent        string
+		service           string
+	}{
+		{"InvokeModel body, a profile's id", opus46, "us-east-1", false, gateway.Messages, `{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,` + rest + `}`,
+			"/model/anthropic.claude-opus-4-6-v1/count-tokens", wrapped(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,` + rest + `}`), "bedrock"},
+		{"Messages body", "global.anthropic.claude-opus-4-6-v1", "eu-west-1", false, gateway.Messages, `{"model":"claude-opus-4-6",` + rest + `}`,
+			"/model/anthropic.claude-opus-4-6-v1/count-tokens", wrapped(`{` + rest + `,"anthropic_version":"bedrock-2023-05-31","max_tokens":1}`), "bedrock"},
+		{"a thinking budget", opus46, "us-east-1", false, gateway.Messages, `{"model":"x","thinking":{"type":"enabled","budget_tokens":2048},` + rest + `}`,
+			"/model/anthropic.claude-opus-4-6-v1/count-tokens", wrapped(`{"thinking":{"type":"enabled","budget_tokens":2048},` + rest + `,"anthropic_version":"bedrock-2023-05-31","max_tokens":2049}`), "bedrock"},
+		{"Converse", opus46, "us-east-1", false, gateway.Converse, `{"inferenceConfig":{"maxTokens":5},"system":[{"text":"s"}],"messages":[]}`,
+			"/model/anthropic.claude-opus-4-6-v1/count-tokens", `{"input":{"converse":{"messages":[],"system":[{"text":"s"}]}}}`, "bedrock"},
+		{"mantle", "anthropic.claude-opus-5", "us-east-1", true, gateway.Messages, `{"model":"x","stream":true,"max_tokens":5,` + rest + `}`,
+			"/anthropic/v1/messages/count_tokens", `{"model":"anthropic.claude-opus-5",` + rest + `}`, "bedrock-mantle"},
+		{"counted at mantle alone", opus5, "us-east-1", false, gateway.Messages, `{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,` + rest + `}`,
+			"/anthropic/v1/messages/count_tokens", `{` + rest + `,"model":"anthropic.claude-opus-5"}`, "bedrock-mantle"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := serve(t, func(w http.ResponseWriter, _ *http.Request, _ seen) {
+				io.WriteString(w, `{"inputTokens":42,"input_tokens":42}`)
+			})
+			r := routes(t, tt.ref, tt.region, tt.mantle)[0]
+			c, err := connect(t, f).CountTokens(t.Context(), r, requestIn(t, tt.dialect, tt.body, false))
+			if err != nil || c.Tokens != 42 || c.Estimate || c.RequestID != awsID {
+				t.Errorf("%+v %v", c, err)
+			}
+			got := f.one()
+			if got.Path != tt.path || got.Body != tt.sent || got.Signed.Service != tt.service || got.Region != tt.region {
+				t.Errorf("%s in %s: %s\nwant %s: %s", got.Path, got.Region, got.Body, tt.path, tt.sent)
+			}
+		})
+	}
+}
+
+// Where AWS counts nowhere there is an estimate that says so, and never by Count.
+func TestEstimate(t *testing.T) {
+	f := serve(t, func(w http.ResponseWriter, _ *http.Request, _ seen) {
+		fail(w, 403, "AccessDeniedException", "not authorized to perform: bedrock-mantle:CountTokens")
+	})
+	u := connect(t, f)
+	req := request(t, helloBody, false)
+	for region, asked := range map[string]int{"us-east-1": 1, "us-west-2": 0} { // mantle has Opus 5 in the first alone
+		before := len(f.all())
+		r := routes(t, opus5, region, false)[0]
+		c, err := u.CountTokens(t.Context(), r, req)
+		if err != nil || !c.Estimate || c.Tokens < int64(len(helloBody)/4) || len(c.Warnings) != 1 {
+			t.Errorf("%s: %+v %v", region, c, err)
+		}
+		if n := len(f.all()) - before; n != asked {
+			t.Errorf("%s: %d requests", region, n)
+		}
+		if n, err := u.Count(t.Context(), r, req); err == nil || asError(t, err).Kind != messages.InvalidRequest {
+			t.Errorf("%s: Count passed an estimate off as a count: %d", region, n)
+		}
+	}
+	// A mantle call is mantle's to answer.
+	if _, err := u.CountTokens(t.Context(), routes(t, "anthropic.claude-opus-5", "us-east-1", true)[0], req); asError(t, err).Kind != messages.AccessDenied {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestEstimateOf(t *testing.T) {
+	picture := base64.StdEncoding.EncodeToString(make([]byte, 300_000))
+	pdf := base64.StdEncoding.EncodeToString(append([]byte("%PDF-1.7\n"), make([]byte, 300_000)...))
+	tests := []struct {
+		name, body  string
+		least, most int64
+	}{
+		{"text", `{"text":"` + strings.Repeat("word ", 300) + `"}`, 400, 600},
+		{"escapes", `{"text":"a \"quoted\" ` + strings.Repeat("word ", 300) + `\\"}`, 400, 600},
+		{"a picture", `{"source":{"data":"` + picture + `"},"text":"what is it"}`, 3000, 3600},
+		{"a picture in Converse", `{"image":{"source":{"bytes":"` + picture + `"}}}`, 3000, 3600},
+		{"a PDF", `{"data":"` + pdf + `"}`, 6000, 30_000},
+		{"unfinished", `{"a":"` + picture, 1, 1 << 20},
+	}
+	for _, tt := range tests {
+		if got := estimate([]byte(tt.body)); got < tt.least || got > tt.most {
+			t.Errorf("%s: %d, want %d to %d", tt.name, got, tt.least, tt.most)
+		}
+	}
+}

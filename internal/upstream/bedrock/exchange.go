@@ -1,0 +1,336 @@
+package bedrock
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+	"github.com/outcrop-dev/outcrop/internal/routing"
+	"github.com/outcrop-dev/outcrop/internal/sigv4"
+)
+
+// headerHop names the servers that a call has passed, so that a ring of gateways
+// is seen and cut.
+const headerHop = "X-Outcrop-Hop"
+
+// outgoing is a call in AWS's form.
+type outgoing struct {
+	api      catalog.API
+	op       string // last segment of the path, of an API that names the model there
+	id       string // of the model
+	stream   bool
+	data     []byte
+	sum      string            // hex
+	options  map[string]string // X-Amzn-Bedrock-* headers
+	version  string            // headers of the Messages APIs
+	betas    string
+	warnings []string
+}
+
+// path is the operation's, behind the endpoint's own.
+func (o *outgoing) path() string {
+	switch o.api {
+	case catalog.Messages, catalog.Mantle:
+		return "/anthropic/v1/messages" + o.op
+	default:
+		return "/model/" + escape(o.id) + "/" + o.op
+	}
+}
+
+// escape makes one path segment, as AWS's SDKs do: %3A and %2F, not ":" and "/".
+func escape(id string) string {
+	const hex = "0123456789ABCDEF"
+	b := make([]byte, 0, len(id)+8)
+	for i := range len(id) {
+		c := id[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
+			b = append(b, c)
+		default:
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(b)
+}
+
+// exchange sends the call and gives the answer's head; the answer is a 200. What
+// AWS refuses for our clock or for credentials that have ended is sent once more.
+func (u *Upstream) exchange(ctx context.Context, route routing.Route, out *outgoing) (*http.Response, error) {
+	acc, ok := u.accounts[route.Account()]
+	if !ok {
+		return nil, refusal(messages.Internal, "There is no account %q.", route.Account())
+	}
+	e, err := u.endpoints.at(route.Region(), out.api)
+	if err != nil {
+		return nil, err
+	}
+	for again := true; ; again = false {
+		resp, key, err := u.send(ctx, e, acc, route.Region(), out)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode == http.StatusOK {
+			return resp, nil
+		}
+		fail := readFailure(resp, u.opts.Name)
+		if !again || acc.vault == nil || !u.mend(ctx, fail, acc, key, resp) {
+			return nil, fail
+		}
+	}
+}
+
+// mend removes the cause of a refusal, if it is one that a second try overcomes.
+func (u *Upstream) mend(ctx context.Context, fail *messages.Error, acc *account, key string, resp *http.Response) bool {
+	var auth *authError
+	if !errors.As(fail, &auth) {
+		return false
+	}
+	switch auth.kind {
+	case messages.ExpiredToken:
+		c, err := acc.vault.renew(ctx, key)
+		return err == nil && c.AccessKeyID != key
+	case messages.InvalidSignature:
+		theirs, err := http.ParseTime(resp.Header.Get("Date"))
+		if err != nil || !strings.HasPrefix(auth.text, "Signature expired") && !strings.HasPrefix(auth.text, "Signature not yet current") {
+			return false
+		}
+		u.skew.Store(int64(theirs.Sub(u.opts.Now())))
+		return true
+	default:
+		return false
+	}
+}
+
+// send makes one attempt. key is the access key that signed it.
+func (u *Upstream) send(ctx context.Context, e *endpoint, acc *account, region string, out *outgoing) (resp *http.Response, key string, err error) {
+	raw := e.base.EscapedPath() + out.path()
+	path, err := url.PathUnescape(raw)
+	if err != nil {
+		return nil, "", u.unsent(region, err, true)
+	}
+	begun := new(atomic.Bool)
+	body := func() (io.ReadCloser, error) { return &sentBody{bytes.NewReader(out.data), begun}, nil }
+	req := (&http.Request{
+		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		URL:  &url.URL{Scheme: e.base.Scheme, Host: e.base.Host, Path: path, RawPath: raw},
+		Host: e.base.Host, Header: make(http.Header, 16),
+		ContentLength: int64(len(out.data)), GetBody: body,
+	}).WithContext(ctx)
+	req.Body, _ = body()
+	if err := u.setHeader(req.Header, e, out, HeaderOf(ctx)); err != nil {
+		return nil, "", u.unsent(region, err, false)
+	}
+	if acc.vault == nil {
+		if e.clear() {
+			return nil, "", u.unsent(region, errors.New("an API key over http could be read on the way"), true)
+		}
+		req.Header["Authorization"] = acc.bearer
+	} else {
+		c, err := acc.vault.get(ctx)
+		if err != nil {
+			return nil, "", u.unsent(region, err, true)
+		}
+		key = c.AccessKeyID
+		at := u.opts.Now().Add(time.Duration(u.skew.Load()))
+		if err := u.signer.Sign(req, out.sum, sigv4.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}, region, e.service, at); err != nil {
+			return nil, "", u.unsent(region, err, true)
+		}
+	}
+	if resp, err = u.transport.RoundTrip(req); err != nil {
+		if !begun.Load() {
+			return nil, "", u.unsent(region, err, false)
+		}
+		return nil, "", messages.Errorf(messages.Unavailable, "Amazon Bedrock in %s did not answer.", region).
+			WithCause(&routing.Fault{MayBill: true, Err: err})
+	}
+	return resp, key, nil
+}
+
+// unsent is the error of an attempt that has not left this machine.
+func (u *Upstream) unsent(region string, err error, ours bool) error {
+	switch {
+	case errors.Is(err, errSelf), errors.Is(err, errOwnKey):
+		return messages.Errorf(messages.Loop, "This server is its own upstream.").WithCause(&routing.Fault{Unsent: true, Ours: ours, Err: err}).
+			WithHint("%v", err)
+	case ours:
+		return messages.Errorf(messages.Unavailable, "The upstream %s cannot be called: this server has no good credentials for it.", u.opts.Name).
+			WithCause(&routing.Fault{Unsent: true, Ours: true, Err: err})
+	default:
+		return messages.Errorf(messages.Unavailable, "Amazon Bedrock in %s cannot be reached.", region).
+			WithCause(&routing.Fault{Unsent: true, Err: err})
+	}
+}
+
+// sentBody tells whether any of it was asked for, which is when its request may
+// have arrived.
+type sentBody struct {
+	r     *bytes.Reader
+	begun *atomic.Bool
+}
+
+func (b *sentBody) Read(p []byte) (int, error) {
+	b.begun.Store(true)
+	return b.r.Read(p)
+}
+
+func (b *sentBody) Close() error { return nil }
+
+// Header values that never change.
+var (
+	typeJSON     = []string{"application/json"}
+	typeFrames   = []string{"application/vnd.amazon.eventstream"}
+	typeEvents   = []string{"text/event-stream"}
+	encodingNone = []string{"identity"}
+)
+
+func (u *Upstream) setHeader(h http.Header, e *endpoint, out *outgoing, client http.Header) error {
+	forward(h, client)
+	for _, hop := range h[headerHop] {
+		if hop == u.opts.Hop {
+			return errSelf
+		}
+	}
+	switch {
+	case e.aws:
+		delete(h, headerHop)
+	case u.opts.Hop != "":
+		h[headerHop] = append(h[headerHop], u.opts.Hop)
+	}
+	for name, value := range out.options {
+		h[name] = []string{value}
+	}
+	h["Content-Type"], h["Accept-Encoding"], h["Accept"] = typeJSON, encodingNone, typeJSON
+	h["User-Agent"] = []string{u.opts.Agent}
+	delete(h, "X-Amzn-Bedrock-Accept")
+	switch {
+	case native(out.api):
+		h["Anthropic-Version"] = []string{out.version}
+		if out.betas != "" {
+			h["Anthropic-Beta"] = []string{out.betas}
+		}
+		if out.stream {
+			h["Accept"] = typeEvents
+		}
+	case out.stream:
+		h["Accept"] = typeFrames
+		if out.api == catalog.Invoke {
+			h["X-Amzn-Bedrock-Accept"] = typeJSON
+		}
+	}
+	return nil
+}
+
+// optionsOf is the request headers that the gateway has read and checked.
+func optionsOf(o gateway.Options) (map[string]string, error) {
+	if o.GuardrailID == "" && o.GuardrailVersion == "" && o.Trace == "" && o.Latency == "" && o.ServiceTier == "" && len(o.Metadata) == 0 {
+		return nil, nil
+	}
+	set := map[string]string{
+		bedrockapi.HeaderGuardrailID: o.GuardrailID, bedrockapi.HeaderGuardrailVersion: o.GuardrailVersion,
+		bedrockapi.HeaderTrace: o.Trace, bedrockapi.HeaderLatency: o.Latency, bedrockapi.HeaderServiceTier: o.ServiceTier,
+	}
+	if len(o.Metadata) > 0 {
+		raw, err := json.Marshal(o.Metadata)
+		if err != nil {
+			return nil, err
+		}
+		set[bedrockapi.HeaderMetadata] = string(raw)
+	}
+	for name, value := range set {
+		if value == "" {
+			delete(set, name)
+		}
+	}
+	return set, nil
+}
+
+type headerKey struct{}
+
+// WithHeader attaches a client's request header to the context of Send and Count.
+// They take from it what may go to AWS, and nothing else.
+func WithHeader(ctx context.Context, h http.Header) context.Context {
+	return context.WithValue(ctx, headerKey{}, h)
+}
+
+// HeaderOf is what WithHeader attached.
+func HeaderOf(ctx context.Context) http.Header {
+	h, _ := ctx.Value(headerKey{}).(http.Header)
+	return h
+}
+
+// forward copies the request headers that may leave: an allow-list, so that no
+// key or cookie can. Versions and betas are shape's.
+func forward(dst, src http.Header) {
+	for name, values := range src {
+		switch name {
+		case "Anthropic-Version", "Anthropic-Beta":
+		case "Traceparent", "Tracestate", "Baggage", headerHop:
+			dst[name] = values[:len(values):len(values)]
+		default:
+			if strings.HasPrefix(name, "X-Amzn-Bedrock-") || strings.HasPrefix(name, "Anthropic-") {
+				dst[name] = values[:len(values):len(values)]
+			}
+		}
+	}
+}
+
+// passed is AWS's response header without what concerns one connection.
+func passed(h http.Header) http.Header {
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
+	for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"} {
+		delete(h, name)
+	}
+	return h
+}
+
+func requestID(h http.Header) string {
+	if id := h.Get("X-Amzn-Requestid"); id != "" {
+		return id
+	}
+	return h.Get("Request-Id")
+}
+
+// discard reads what is left of a small answer, so that its connection lives on.
+func discard(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+	resp.Body.Close()
+}
+
+// maxAnswer bounds an answer that is not streamed.
+const maxAnswer = 64 << 20
+
+func readWhole(resp *http.Response) ([]byte, error) {
+	defer resp.Body.Close()
+	var data []byte
+	var err error
+	if n := resp.ContentLength; n >= 0 && n <= maxAnswer {
+		data = make([]byte, n)
+		_, err = io.ReadFull(resp.Body, data)
+	} else {
+		data, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+		if err == nil && len(data) > maxAnswer {
+			err = fmt.Errorf("larger than %d bytes", maxAnswer)
+		}
+	}
+	if err != nil {
+		return nil, messages.Errorf(messages.Unavailable, "The answer of Amazon Bedrock broke off.").
+			WithCause(&routing.Fault{MayBill: true, Err: err})
+	}
+	return data, nil
+}

@@ -1,0 +1,260 @@
+package bedrock
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+	"github.com/outcrop-dev/outcrop/internal/routing"
+)
+
+// Names of one set of rules on AWS's own API and on the Messages API, and the
+// newer set, which only newer models take.
+const (
+	version2023AWS = "bedrock-2023-05-31"
+	version2023    = "2023-06-01"
+	version2026    = "2026-10-21"
+)
+
+// shape puts a request into the form of the API that the route leads to, by
+// splices: what needs no change is the caller's own bytes, and its digest too.
+func (u *Upstream) shape(route routing.Route, req gateway.Request) (*outgoing, error) {
+	api, err := u.api(route, req.Body)
+	if err != nil {
+		return nil, err
+	}
+	out := &outgoing{api: api, id: route.ID(), stream: req.Stream}
+	if out.options, err = optionsOf(req.Head.Options); err != nil {
+		return nil, err
+	}
+	body := req.Body
+	switch api {
+	case catalog.Converse:
+		out.op = "converse"
+		if req.Stream {
+			out.op = "converse-stream"
+		}
+		body, err = u.shapeConverse(route.Model(), body, out)
+	default:
+		out.op = "invoke"
+		if req.Stream {
+			out.op = "invoke-with-response-stream"
+		}
+		if api != catalog.Invoke {
+			out.op = ""
+		}
+		body, err = u.shapeMessages(route, req, out)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.take(body)
+	return out, nil
+}
+
+// take sets the body that is sent.
+func (o *outgoing) take(b *gateway.Body) {
+	sum := b.SHA256()
+	o.data, o.sum = b.Bytes(), hex.EncodeToString(sum[:])
+}
+
+// api chooses the way in. A Converse body has one; a Messages body goes to
+// InvokeModel unless the route or the operator says otherwise, or the model has
+// nothing else.
+func (u *Upstream) api(route routing.Route, body *gateway.Body) (catalog.API, error) {
+	m := route.Model()
+	switch {
+	case body.Dialect() == gateway.Converse && route.Mantle():
+		return 0, refusal(messages.InvalidRequest, "bedrock-mantle has no Converse.")
+	case body.Dialect() == gateway.Converse:
+		return catalog.Converse, nil
+	case body.Dialect() != gateway.Messages:
+		return 0, refusal(messages.InvalidRequest, "A %s request cannot be sent to Amazon Bedrock.", body.Dialect())
+	case route.Mantle():
+		return catalog.Mantle, nil
+	case m.Serves(catalog.Messages) && (u.opts.NativeMessages || !m.Serves(catalog.Invoke)):
+		return catalog.Messages, nil
+	default:
+		return catalog.Invoke, nil
+	}
+}
+
+// shapeMessages edits a Messages body: AWS's API has model and stream in the path
+// and version and betas in the body, the Messages API the other way round.
+func (u *Upstream) shapeMessages(route routing.Route, req gateway.Request, out *outgoing) (*gateway.Body, error) {
+	m, body := route.Model(), req.Body
+	betas, fields, err := u.betas(m, out, req.Head.Betas)
+	if err != nil {
+		return nil, err
+	}
+	version, err := shapeVersion(m, out, req.Head.Version, body)
+	if err != nil {
+		return nil, err
+	}
+	if body, err = without(body, fields); err != nil {
+		return nil, err
+	}
+	if native(out.api) {
+		out.version, out.betas = version, strings.Join(betas, ",")
+		edits := []jsonspan.Edit{
+			{Key: "model", Value: messages.AppendString(nil, out.id)},
+			{Key: "anthropic_version"}, {Key: "anthropic_beta"},
+		}
+		if raw, ok := body.Get("stream"); req.Stream != (ok && string(raw) == "true") {
+			edits = append(edits, jsonspan.Edit{Key: "stream", Value: fmt.Appendf(nil, "%t", req.Stream)})
+		}
+		return body.With(edits...)
+	}
+	edits := []jsonspan.Edit{{Key: "model"}, {Key: "stream"}}
+	if !says(body, "anthropic_version", version) {
+		edits = append(edits, jsonspan.Edit{Key: "anthropic_version", Value: messages.AppendString(nil, version)})
+	}
+	if raw, _ := body.Get("anthropic_beta"); !lists(raw, betas) {
+		edits = append(edits, jsonspan.Edit{Key: "anthropic_beta", Value: appendList(betas)})
+	}
+	return body.With(edits...)
+}
+
+func native(api catalog.API) bool { return api == catalog.Messages || api == catalog.Mantle }
+
+// shapeConverse strips betas where Converse has them.
+func (u *Upstream) shapeConverse(m *catalog.Model, body *gateway.Body, out *outgoing) (*gateway.Body, error) {
+	const extra = "additionalModelRequestFields"
+	raw, ok := body.Get(extra)
+	if !ok || !bytes.Contains(raw, []byte("anthropic_beta")) {
+		return body, nil
+	}
+	members, err := jsonspan.Scan(nil, raw, nil)
+	if err != nil {
+		return body, nil // AWS says what is wrong with it
+	}
+	list, ok := members.Get("anthropic_beta")
+	had, ok2 := listOf(list.Value(raw))
+	if !ok || !ok2 {
+		return body, nil
+	}
+	betas, fields, err := u.betas(m, out, had)
+	if err != nil || slices.Equal(had, betas) {
+		return body, err
+	}
+	edit := jsonspan.Edit{Key: "anthropic_beta", Value: appendList(betas)}
+	raw = jsonspan.Splice(nil, raw, members, edit)
+	for _, f := range fields {
+		if cut, ok := drop(raw, f); ok {
+			raw = cut
+		}
+	}
+	return body.With(jsonspan.Edit{Key: extra, Value: raw})
+}
+
+// shapeVersion gives the API version that AWS is told. The newer rules take
+// things away and add none, so a body that keeps them is good under the older.
+func shapeVersion(m *catalog.Model, out *outgoing, have string, body *gateway.Body) (string, error) {
+	older := version2023AWS
+	if native(out.api) {
+		older = version2023
+	}
+	switch have {
+	case "", version2023, version2023AWS:
+		return older, nil
+	case version2026:
+		api := out.api
+		if api == catalog.Count {
+			api = catalog.Invoke
+		}
+		if m.AcceptsVersion(version2026, api) {
+			return have, nil
+		}
+		if err := keeps2026(body); err != nil {
+			return "", err
+		}
+		out.warnings = append(out.warnings, m.FirstPartyID+" does not know API version "+version2026+" on Amazon Bedrock; the call was sent as "+older)
+		return older, nil
+	default:
+		return have, nil
+	}
+}
+
+// keeps2026 refuses what version 2026-10-21 took away; without it the older rules
+// would let it pass.
+// Source: Anthropic's page on API versions, 2026-10-21.
+func keeps2026(body *gateway.Body) error {
+	gone := func(format string, args ...any) error {
+		return refusal(messages.ModelRejected, format, args...).
+			WithHint("API version %s took that away; send anthropic_version %s for the older rules", version2026, version2023AWS)
+	}
+	for _, key := range []string{"temperature", "top_p", "top_k"} {
+		if raw, ok := body.Get(key); ok && string(raw) != "null" {
+			return gone("%s: Extra inputs are not permitted", key)
+		}
+	}
+	// Both marks are rare; without them there is nothing to walk through.
+	if !bytes.Contains(body.Bytes(), []byte(`"document"`)) && !bytes.Contains(body.Bytes(), []byte(`"citations"`)) {
+		return nil
+	}
+	turns, _ := body.Get("messages")
+	for i, turn := range elements(turns) {
+		role := text(member(turn, "role"))
+		for j, block := range elements(member(turn, "content")) {
+			kind, cites := text(member(block, "type")), member(block, "citations")
+			switch {
+			case role == "assistant" && kind == "document":
+				return gone("messages.%d.content.%d: a document in an assistant message is not permitted", i, j)
+			case role == "user" && kind == "text" && len(cites) > 0 && string(cites) != "null":
+				return gone("messages.%d.content.%d.citations: Extra inputs are not permitted", i, j)
+			}
+		}
+	}
+	return nil
+}
+
+// betas gives what AWS is told, and the body fields that go with what it is not.
+func (u *Upstream) betas(m *catalog.Model, out *outgoing, have []string) (keep, fields []string, err error) {
+	if u.opts.Betas == Pass {
+		return have, nil, nil
+	}
+	add := func(b string) {
+		if !slices.Contains(keep, b) {
+			keep = append(keep, b)
+		}
+	}
+	for _, b := range have {
+		s := m.Beta(b, out.api)
+		if !s.Known || s.Accepted {
+			add(b)
+			continue
+		}
+		if u.opts.Betas == Strict {
+			return nil, nil, refusal(messages.ModelRejected, "invalid beta flag").
+				WithHint("%s: %s (%s)", b, s.Source.Title, s.Source.Date)
+		}
+		if s.Becomes != "" {
+			as := m.Beta(s.Becomes, out.api)
+			if !as.Known || as.Accepted {
+				add(s.Becomes)
+				out.warnings = append(out.warnings, "beta "+b+" was sent as "+s.Becomes)
+				continue
+			}
+			s.Fields = append(slices.Clone(s.Fields), as.Fields...)
+		}
+		fields = append(fields, s.Fields...)
+		said := "beta " + b + " was left out: AWS refuses it for " + m.FirstPartyID
+		if len(s.Fields) > 0 {
+			said += ", and with it " + strings.Join(s.Fields, ", ")
+		}
+		out.warnings = append(out.warnings, said)
+	}
+	// A field that a beta still asks for is not that beta's to lose.
+	for _, b := range keep {
+		for _, f := range m.Beta(b, out.api).Fields {
+			fields = slices.DeleteFunc(fields, func(x string) bool { return x == f })
+		}
+	}
+	return keep, fields, nil
+}

@@ -1,0 +1,366 @@
+package bedrock
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/eventstream"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+	"github.com/outcrop-dev/outcrop/internal/routing"
+	"github.com/outcrop-dev/outcrop/internal/sse"
+)
+
+// whole is an answer that is not streamed.
+type whole struct {
+	answer
+	data []byte
+	sent bool
+}
+
+func (w *whole) Next() (gateway.Frame, error) {
+	if w.sent {
+		return gateway.Frame{}, io.EOF
+	}
+	w.sent = true
+	return gateway.Frame{Event: gateway.EventMessage, Data: w.data}, nil
+}
+
+func (w *whole) Buffered() bool { return true }
+func (w *whole) Close() error   { return nil }
+
+// Events of ConverseStream that come before its content, and its last.
+const (
+	eventConverseStart = "messageStart"
+	eventBlockStart    = "contentBlockStart"
+	eventMetadata      = "metadata"
+)
+
+// opening says that an event carries nothing yet: it is held, so that a failure
+// right behind it can be answered by another Region.
+func opening(event string) bool {
+	switch event {
+	case messages.EventMessageStart, messages.EventContentBlockStart, messages.EventPing, eventConverseStart, eventBlockStart:
+		return true
+	default:
+		return false
+	}
+}
+
+// maxHeld bounds what is held: message_start and content_block_start.
+const maxHeld = 2
+
+// source reads the frames of one answer.
+type source interface {
+	next() (gateway.Frame, error)
+	buffered() bool
+}
+
+// stream is pulled by the goroutine that writes. Nothing else touches it but the
+// watch, which can only cut it off.
+type stream struct {
+	answer
+	resp  *http.Response
+	watch *watch
+	src   source
+	last  string // the terminal event
+
+	held  []gateway.Frame // read before Send returned; all but the last are copies
+	at    int
+	ended bool
+}
+
+// newStream reads up to the first content.
+func newStream(resp *http.Response, api catalog.API, w *watch, a answer) (*stream, error) {
+	s := &stream{answer: a, resp: resp, watch: w, last: messages.EventMessageStop}
+	want := bedrockapi.TypeEventStream
+	switch api {
+	case catalog.Messages, catalog.Mantle:
+		want = "text/event-stream"
+		s.src = &events{r: sse.NewReader(resp.Body)}
+	case catalog.Converse:
+		s.last = eventMetadata
+		s.src = &frames{r: eventstream.NewReader(resp.Body), converse: true}
+	default:
+		s.src = &frames{r: eventstream.NewReader(resp.Body)}
+	}
+	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, want) {
+		resp.Body.Close()
+		return nil, messages.Errorf(messages.ModelFailed, "The upstream answered a stream with content type %q.", got).
+			WithCause(&routing.Fault{MayBill: true})
+	}
+	var kept []byte
+	keep := func(b []byte) []byte {
+		if b == nil {
+			return nil
+		}
+		n := len(kept)
+		kept = append(kept, b...)
+		return kept[n:len(kept):len(kept)]
+	}
+	for {
+		f, err := s.read()
+		if err != nil {
+			resp.Body.Close()
+			return nil, err
+		}
+		if !opening(f.Event) || len(s.held) == maxHeld {
+			s.held = append(s.held, f)
+			w.begun()
+			return s, nil
+		}
+		s.held = append(s.held, gateway.Frame{Event: f.Event, Data: keep(f.Data), Wire: keep(f.Wire)})
+	}
+}
+
+// Next implements gateway.Stream.
+func (s *stream) Next() (gateway.Frame, error) {
+	if s.at < len(s.held) {
+		f := s.held[s.at]
+		s.held[s.at] = gateway.Frame{}
+		s.at++
+		return f, nil
+	}
+	return s.read()
+}
+
+// read gives the next frame of the network. After the terminal event it waits a
+// moment for the end, so that the connection can be used again.
+func (s *stream) read() (gateway.Frame, error) {
+	wait := !s.src.buffered()
+	if wait {
+		s.watch.arm(s.ended)
+	}
+	f, err := s.src.next()
+	if wait {
+		s.watch.disarm()
+	}
+	if err == nil {
+		s.ended = s.ended || f.Event == s.last
+		return f, nil
+	}
+	var known *messages.Error
+	switch {
+	case errors.As(err, &known):
+		return gateway.Frame{}, err
+	case s.ended:
+		return gateway.Frame{}, io.EOF
+	default:
+		return gateway.Frame{}, s.watch.why(s.cut(err))
+	}
+}
+
+// cut is the error of a stream that stops too early.
+func (s *stream) cut(err error) error {
+	switch {
+	case errors.Is(err, eventstream.ErrPreludeCRC), errors.Is(err, eventstream.ErrMessageCRC),
+		errors.Is(err, eventstream.ErrTooLarge), errors.Is(err, eventstream.ErrMalformed):
+		return broken("The model's stream was damaged on the way.", err)
+	default:
+		return broken("stream ended before "+s.last, err)
+	}
+}
+
+// Buffered implements gateway.Stream.
+func (s *stream) Buffered() bool { return s.at < len(s.held) || s.src.buffered() }
+
+// Close implements gateway.Stream. A stream that has not ended is cut at once.
+func (s *stream) Close() error {
+	s.watch.end(nil)
+	return s.resp.Body.Close()
+}
+
+// frames reads AWS's event stream.
+type frames struct {
+	r        *eventstream.Reader
+	converse bool
+	data     []byte // of the current event, decoded
+}
+
+func (s *frames) buffered() bool { return s.r.FrameBuffered() }
+
+func (s *frames) next() (gateway.Frame, error) {
+	m, err := s.r.Next()
+	if err != nil {
+		return gateway.Frame{}, err
+	}
+	kind, _ := m.Header(eventstream.MessageType)
+	switch kind {
+	case eventstream.TypeEvent:
+	case eventstream.TypeException, eventstream.TypeError:
+		return gateway.Frame{}, thrown(m)
+	default:
+		return gateway.Frame{}, broken("The model's stream cannot be read.", fmt.Errorf("message type %q", kind))
+	}
+	event, _ := m.Header(eventstream.EventType)
+	if s.converse || event != "chunk" { // what is not known passes as it came
+		return gateway.Frame{Event: event, Data: m.Payload, Wire: m.Raw}, nil
+	}
+	if s.data, err = appendChunk(s.data[:0], m.Payload); err != nil {
+		return gateway.Frame{}, broken("The model sent an event that cannot be read.", err)
+	}
+	switch event = messages.EventType(s.data); event {
+	case "":
+		return gateway.Frame{}, broken("The model sent an event that cannot be read.", errors.New("it has no type"))
+	case messages.EventError:
+		return gateway.Frame{}, toldError(s.data)
+	default:
+		return gateway.Frame{Event: event, Data: s.data, Wire: m.Raw}, nil
+	}
+}
+
+// appendChunk decodes {"bytes":"<base64>","p":"…"}.
+func appendChunk(dst, payload []byte) ([]byte, error) {
+	const lead = `{"bytes":"`
+	var encoded []byte
+	if bytes.HasPrefix(payload, []byte(lead)) {
+		encoded = payload[len(lead):]
+		end := bytes.IndexByte(encoded, '"')
+		if end < 0 {
+			return nil, errors.New("a chunk without an end")
+		}
+		encoded = encoded[:end]
+	}
+	if encoded == nil || bytes.IndexByte(encoded, '\\') >= 0 {
+		members, err := jsonspan.Scan(nil, payload, nil)
+		if err != nil {
+			return nil, err
+		}
+		m, ok := members.Get("bytes")
+		if !ok {
+			return nil, errors.New("a chunk without bytes")
+		}
+		if encoded, err = jsonspan.String(nil, m.Value(payload)); err != nil {
+			return nil, err
+		}
+	}
+	return base64.StdEncoding.AppendDecode(dst, encoded)
+}
+
+// events reads the Messages API's stream.
+type events struct {
+	r *sse.Reader
+}
+
+func (s *events) buffered() bool { return s.r.EventBuffered() }
+
+func (s *events) next() (gateway.Frame, error) {
+	e, err := s.r.Next()
+	if err != nil {
+		return gateway.Frame{}, err
+	}
+	switch event := messages.EventType(e.Data); event {
+	case "":
+		return gateway.Frame{}, broken("The model sent an event that cannot be read.", fmt.Errorf("event %q", e.Name))
+	case messages.EventError:
+		return gateway.Frame{}, toldError(e.Data)
+	default:
+		return gateway.Frame{Event: event, Data: e.Data}, nil
+	}
+}
+
+// watch cuts an attempt off when it takes too long. Its timer is the only thing
+// beside the reading goroutine.
+type watch struct {
+	parent, ctx context.Context
+	cancel      context.CancelCauseFunc
+	idle        time.Duration
+	timer       *time.Timer
+	content     atomic.Bool // it has begun
+}
+
+// Reasons to cut an attempt off.
+var (
+	errNoContent = errors.New("no content came in time")
+	errSilent    = errors.New("the stream fell silent")
+	errClosed    = errors.New("closed")
+)
+
+// endWait is how long the end of a stream is waited for when all has come.
+const endWait = 2 * time.Second
+
+func newWatch(parent context.Context, o Options) (context.Context, *watch) {
+	ctx, cancel := context.WithCancelCause(parent)
+	w := &watch{parent: parent, ctx: ctx, cancel: cancel, idle: o.Idle}
+	if o.FirstContent > 0 {
+		w.timer = time.AfterFunc(o.FirstContent, w.fire)
+	}
+	return ctx, w
+}
+
+func (w *watch) fire() {
+	if w.content.Load() {
+		w.cancel(errSilent)
+	} else {
+		w.cancel(errNoContent)
+	}
+}
+
+func (w *watch) stop() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// begun: content has come; from now on silence is what is watched.
+func (w *watch) begun() {
+	w.stop()
+	w.content.Store(true)
+}
+
+// arm starts the timer for one read, once the content has begun.
+func (w *watch) arm(last bool) {
+	d := w.idle
+	if last {
+		d = endWait
+	}
+	if !w.content.Load() || d <= 0 {
+		return
+	}
+	if w.timer == nil {
+		w.timer = time.AfterFunc(d, w.fire)
+		return
+	}
+	w.timer.Reset(d)
+}
+
+func (w *watch) disarm() {
+	if w.content.Load() {
+		w.stop()
+	}
+}
+
+// why gives the reason of an error that cutting off has caused.
+func (w *watch) why(err error) error {
+	switch cause := context.Cause(w.ctx); {
+	case w.parent.Err() != nil:
+		return w.parent.Err()
+	case cause == errNoContent:
+		return messages.Errorf(messages.ModelTimeout, "The model sent no content in time.").WithCause(&routing.Fault{MayBill: true, Err: cause})
+	case cause == errSilent:
+		return messages.Errorf(messages.ModelTimeout, "The model's stream fell silent.").WithCause(&routing.Fault{MayBill: true, Err: cause})
+	default:
+		return err
+	}
+}
+
+// end lets go of the attempt and gives the reason of its error, if it had one.
+func (w *watch) end(err error) error {
+	w.stop()
+	if err != nil {
+		err = w.why(err)
+	}
+	w.cancel(errClosed)
+	return err
+}
