@@ -123,12 +123,12 @@ func (c *Catalog) resolveARN(ref, region string, p Policy, depth int) (*Resoluti
 	}
 }
 
-// resolveOwn answers for an account's own resource: it lives in one Region, so
-// there is one candidate, called by its ARN, inside the Wall of what it was made
-// from.
+// resolveOwn answers for an account's own resource. AWS keeps it in one Region,
+// so there is one candidate, called by its ARN, inside the Wall of what it was
+// made from.
 func (c *Catalog) resolveOwn(ref string, a arn, region string, p Policy, depth int) (*Resolution, error) {
 	missing := messages.Errorf(messages.NotFound, "Could not resolve the foundation model from the provided model identifier.")
-	if p.Own == nil || depth >= maxOwnDepth {
+	if p.Own == nil || depth >= maxOwnDepth || p.OwnAccount != "" && p.OwnAccount != a.account {
 		return nil, missing
 	}
 	from, ok := p.Own(ref)
@@ -147,6 +147,10 @@ func (c *Catalog) resolveOwn(ref string, a arn, region string, p Policy, depth i
 	}
 	r := *inner
 	r.Ref, r.Account = ref, a.account
+	if p.OwnHere {
+		r.Account = "" // whoever pays for the calls knows nothing of it
+		return &r, nil
+	}
 	r.Candidates = []Candidate{inner.Candidates[0]}
 	r.Candidates[0].ID = ref
 	r.Candidates[0].Reason = "made from " + from

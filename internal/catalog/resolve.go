@@ -24,6 +24,11 @@ type Policy struct {
 	// profile or provisioned throughput, and gives the id or ARN that it was
 	// made from. nil: there are none.
 	Own func(arn string) (madeFrom string, ok bool)
+	// OwnAccount, if set, is the only account whose own things may be named.
+	OwnAccount string
+	// OwnHere: what Own finds exists on this server alone, so that the calls go
+	// to what it was made from, and not to its ARN.
+	OwnHere bool
 }
 
 // Endpoint is the kind of route; it decides the Wall and the premium.

@@ -353,6 +353,19 @@ func TestResolveOwn(t *testing.T) {
 	if r, err := c.Resolve("arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/loop", "us-east-1", p); err == nil {
 		t.Errorf("a profile of a profile: %+v", r)
 	}
+	here := p
+	here.OwnHere, here.OwnAccount = true, "123456789012"
+	r, err = c.Resolve(mine, "us-east-1", here)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := r.Candidates[0]; len(r.Candidates) < 2 || k.ID != "us.anthropic.claude-opus-5" || r.Ref != mine || r.Account != "" {
+		t.Errorf("of this server: %+v", r)
+	}
+	here.OwnAccount = "999999999999"
+	if r, err := c.Resolve(mine, "us-east-1", here); err == nil {
+		t.Errorf("another account's profile: %+v", r)
+	}
 	// The kept answer of the profile itself is not touched.
 	if r, _ := c.Resolve("us.anthropic.claude-opus-5", "us-east-1", Policy{Strict: true}); r.Candidates[0].ID != "us.anthropic.claude-opus-5" {
 		t.Errorf("%+v", r.Candidates[0])
