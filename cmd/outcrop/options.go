@@ -71,10 +71,12 @@ type answerOptions struct {
 	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), scripted (an echo), scripted:FILE, or the http(s) URL of a server that speaks Anthropic Messages. Default: local."`
 	UpstreamModel   string   `placeholder:"NAME" help:"Model name to send to a URL upstream, in place of Claude's."`
 	UpstreamKey     string   `placeholder:"KEY" help:"API key of a URL upstream. Better in the environment than on the command line."`
+	UpstreamCan     []string `default:"images,documents,tools,thinking" enum:"images,documents,tools,thinking,text" placeholder:"WHAT" help:"What a URL upstream can do, of images, documents, tools, thinking; text is nothing more. Documents that it cannot read come to it as the text and pictures of their pages. Default: ${default}."`
 	UpstreamRegions []string `placeholder:"REGION" help:"AWS Regions that a URL upstream stands in; without them a server elsewhere gets global ids alone."`
 
 	Model     string `type:"path" placeholder:"FILE" help:"GGUF file for the local engine. Default: SmolLM2-135M-Instruct."`
 	EngineDir string `type:"path" placeholder:"DIR" help:"Folder of llama.cpp's libraries for the local engine."`
+	Lossy     bool   `help:"Leave out what a translation between Converse and Messages cannot carry, and name it in x-outcrop-dropped and the log; without it such a call is refused."`
 	Cache     string `type:"path" placeholder:"DIR" help:"Where the engine and its model are kept. Default: the user's cache folder."`
 }
 

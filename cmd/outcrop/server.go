@@ -20,6 +20,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/datadir"
+	"github.com/outcrop-dev/outcrop/internal/document"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/identity"
@@ -27,6 +28,14 @@ import (
 
 // bodyBudget is the memory that request bodies may hold together.
 const bodyBudget = 512 << 20
+
+// documentBytes is what InvokeModel may carry as a document, 20 MB a request at
+// AWS; Converse's own 4.5 MB are refused earlier. PDFium, compiled, is kept in
+// the data folder, which nobody else can write.
+const (
+	documentBytes = 20 << 20
+	documentCache = "pdfium"
+)
 
 // ringSize is how many records stay in memory.
 const ringSize = 1000
@@ -85,9 +94,15 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	if o.Log != "off" {
 		logs = append(logs, pausable{activity.AccessLog{Log: logger}, &s.quiet})
 	}
+	documents, err := document.New(document.Options{CacheDir: filepath.Join(o.Data, documentCache), Fonts: document.HostFonts(), Bytes: documentBytes})
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, documents.Close)
 	policy := catalog.Policy{Strict: o.Strict}
 	handler := &httpapi.Server{
-		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Log: logs, Now: time.Now},
+		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Log: logs, Now: time.Now,
+			Documents: documents, Lossy: o.Lossy},
 		Auth:    &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account)},
 		Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health,

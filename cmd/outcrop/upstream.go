@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -113,9 +114,12 @@ func (s *server) openURL(o *serveOptions, self netip.AddrPort, hop string) error
 	s.Upstream, err = messagesup.New(messagesup.Options{Name: u.Scheme + "://" + u.Host, URL: o.Upstream, APIKey: strings.TrimPrefix(o.UpstreamKey, "Bearer "),
 		Bearer: strings.HasPrefix(o.UpstreamKey, "Bearer "), Model: o.UpstreamModel, Hop: hop,
 		Client:       &http.Client{Transport: transport},
-		Capabilities: gateway.Capabilities{Place: place, Images: true, Documents: true, Tools: true, Thinking: true}})
+		Capabilities: gateway.Capabilities{Place: place, Images: o.can("images"), Documents: o.can("documents"), Tools: o.can("tools"), Thinking: o.can("thinking")}})
 	return err
 }
+
+// can says whether --upstream-can names a thing.
+func (o *answerOptions) can(what string) bool { return slices.Contains(o.UpstreamCan, what) }
 
 // isHere says whether a host name is this machine by its own words.
 func isHere(host string) bool {

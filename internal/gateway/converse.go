@@ -3,19 +3,12 @@ package gateway
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/converse"
-	"github.com/outcrop-dev/outcrop/internal/document"
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
-
-// Documents reads documents for upstreams that cannot. document.Reader is one.
-type Documents interface {
-	Text(ctx context.Context, format document.Format, data []byte) (pages []string, err error)
-}
 
 // settle reads the Head of a Converse call from its settings.
 func (h *Head) settle(body *Body) error {
@@ -63,16 +56,6 @@ func (g *Gateway) translate(ctx context.Context, head *Head, body *Body, m *cata
 		head.MaxTokens = r.Settings.MaxTokens
 	}
 	return body, r.Dropped, nil
-}
-
-func (g *Gateway) textOf(ctx context.Context) func([]byte, string, string) (string, error) {
-	if g.Documents == nil {
-		return nil
-	}
-	return func(data []byte, format, _ string) (string, error) {
-		pages, err := g.Documents.Text(ctx, document.Format(format), data)
-		return strings.Join(pages, "\n\n"), err
-	}
 }
 
 // forceConverse is Gateway.Forced for a Converse body: to Messages and back.

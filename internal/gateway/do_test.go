@@ -326,7 +326,7 @@ func TestVersion2026(t *testing.T) {
 		`"messages":[{"role":"assistant","content":[{"type":"tool_use","name":"n","id":"i","input":{"type":"document","citations":1}}]}]`: "",
 	} {
 		for _, version := range []string{version2026, "bedrock-2023-05-31"} {
-			g, _ := newGateway(t, &canned{frames: whole()})
+			g, _ := newGateway(t, &canned{frames: whole(), capabilities: Capabilities{Documents: true}})
 			// A model that takes a last turn of the assistant, and sampling.
 			err := g.Do(t.Context(), newCall(bedrockapi.InvokeModel, "global.anthropic.claude-sonnet-4-5-20250929-v1:0", `{"anthropic_version":"`+version+`","max_tokens":5,`+body+`}`), &paper{})
 			if want == "" || version != version2026 {

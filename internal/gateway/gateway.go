@@ -85,6 +85,11 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 	if err != nil {
 		return err
 	}
+	body, notes, err := g.readable(ctx, body)
+	if err != nil {
+		return err
+	}
+	t.warnings = append(t.warnings, notes...)
 	stream, route, err := g.invoke(ctx, lease, Request{Body: body, Head: head, Stream: head.Stream})
 	t.route = route
 	if err != nil {
