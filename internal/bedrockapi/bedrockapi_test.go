@@ -195,6 +195,23 @@ func TestOperationsAreDistinct(t *testing.T) {
 	}
 }
 
+// The responseCode of bedrock 2023-04-20, where it is not 200.
+func TestSuccess(t *testing.T) {
+	want := map[*Operation]int{
+		CreateInferenceProfile: 201, PutUseCaseForModelAccess: 201,
+		CreateFoundationModelAgreement: 202, DeleteFoundationModelAgreement: 202,
+	}
+	for _, o := range Operations() {
+		status, ok := want[o]
+		if !ok {
+			status = 200
+		}
+		if o.Success != status {
+			t.Errorf("%s: %d, want %d", o.Name, o.Success, status)
+		}
+	}
+}
+
 func TestMatchAllocatesNothing(t *testing.T) {
 	ops := Operations()
 	if n := testing.AllocsPerRun(100, func() {

@@ -3,7 +3,10 @@
 // It sends nothing and decides nothing.
 package bedrockapi
 
-import "strings"
+import (
+	"net/http"
+	"strings"
+)
 
 // Surface is a family of operations that share an error shape and the services
 // that a signature may name.
@@ -25,15 +28,18 @@ type Operation struct {
 	Method  string
 	Path    string
 	Stream  bool // answers in application/vnd.amazon.eventstream
+	Success int  // the status of an answer without error
 
 	segments []string
 }
 
 func op(s Surface, name, method, path string) *Operation {
-	return &Operation{Name: name, Surface: s, Method: method, Path: path, segments: strings.Split(strings.Trim(path, "/"), "/")}
+	return &Operation{Name: name, Surface: s, Method: method, Path: path, Success: http.StatusOK, segments: strings.Split(strings.Trim(path, "/"), "/")}
 }
 
 func stream(o *Operation) *Operation { o.Stream = true; return o }
+
+func answers(status int, o *Operation) *Operation { o.Success = status; return o }
 
 // The operations that exist here. AWS operations carry AWS's names; the three
 // Messages paths appear with and without AWS's /anthropic prefix, because the
@@ -49,6 +55,25 @@ var (
 	GetFoundationModel    = op(SurfaceControl, "GetFoundationModel", "GET", "/foundation-models/{modelIdentifier}")
 	ListInferenceProfiles = op(SurfaceControl, "ListInferenceProfiles", "GET", "/inference-profiles")
 	GetInferenceProfile   = op(SurfaceControl, "GetInferenceProfile", "GET", "/inference-profiles/{inferenceProfileIdentifier}")
+
+	CreateInferenceProfile = answers(http.StatusCreated, op(SurfaceControl, "CreateInferenceProfile", "POST", "/inference-profiles"))
+	DeleteInferenceProfile = op(SurfaceControl, "DeleteInferenceProfile", "DELETE", "/inference-profiles/{inferenceProfileIdentifier}")
+	TagResource            = op(SurfaceControl, "TagResource", "POST", "/tagResource")
+	UntagResource          = op(SurfaceControl, "UntagResource", "POST", "/untagResource")
+	ListTagsForResource    = op(SurfaceControl, "ListTagsForResource", "POST", "/listTagsForResource")
+
+	GetFoundationModelAvailability     = op(SurfaceControl, "GetFoundationModelAvailability", "GET", "/foundation-model-availability/{modelId}")
+	ListFoundationModelAgreementOffers = op(SurfaceControl, "ListFoundationModelAgreementOffers", "GET", "/list-foundation-model-agreement-offers/{modelId}")
+	CreateFoundationModelAgreement     = answers(http.StatusAccepted, op(SurfaceControl, "CreateFoundationModelAgreement", "POST", "/create-foundation-model-agreement"))
+	DeleteFoundationModelAgreement     = answers(http.StatusAccepted, op(SurfaceControl, "DeleteFoundationModelAgreement", "POST", "/delete-foundation-model-agreement"))
+	PutUseCaseForModelAccess           = answers(http.StatusCreated, op(SurfaceControl, "PutUseCaseForModelAccess", "POST", "/use-case-for-model-access"))
+	GetUseCaseForModelAccess           = op(SurfaceControl, "GetUseCaseForModelAccess", "GET", "/use-case-for-model-access")
+	PutAccountDataRetention            = op(SurfaceControl, "PutAccountDataRetention", "PUT", "/data-retention")
+	GetAccountDataRetention            = op(SurfaceControl, "GetAccountDataRetention", "GET", "/data-retention")
+
+	PutModelInvocationLoggingConfiguration    = op(SurfaceControl, "PutModelInvocationLoggingConfiguration", "PUT", "/logging/modelinvocations")
+	GetModelInvocationLoggingConfiguration    = op(SurfaceControl, "GetModelInvocationLoggingConfiguration", "GET", "/logging/modelinvocations")
+	DeleteModelInvocationLoggingConfiguration = op(SurfaceControl, "DeleteModelInvocationLoggingConfiguration", "DELETE", "/logging/modelinvocations")
 
 	CreateMessage       = op(SurfaceMessages, "CreateMessage", "POST", "/anthropic/v1/messages")
 	CreateMessageBare   = op(SurfaceMessages, "CreateMessage", "POST", "/v1/messages")
@@ -66,6 +91,10 @@ func Operations() []*Operation {
 	return []*Operation{
 		InvokeModel, InvokeModelStream, Converse, ConverseStream, CountTokens,
 		ListFoundationModels, GetFoundationModel, ListInferenceProfiles, GetInferenceProfile,
+		CreateInferenceProfile, DeleteInferenceProfile, TagResource, UntagResource, ListTagsForResource,
+		GetFoundationModelAvailability, ListFoundationModelAgreementOffers, CreateFoundationModelAgreement, DeleteFoundationModelAgreement,
+		PutUseCaseForModelAccess, GetUseCaseForModelAccess, PutAccountDataRetention, GetAccountDataRetention,
+		PutModelInvocationLoggingConfiguration, GetModelInvocationLoggingConfiguration, DeleteModelInvocationLoggingConfiguration,
 		CreateMessage, CreateMessageBare, CountMessage, CountMessageBare, ListModels, ListAnthropicModels, GetModel, GetAnthropicModel,
 		GetCallerIdentity,
 	}
