@@ -82,6 +82,7 @@ var sentinels = map[messages.Kind]error{
 	messages.UnknownOperation:  ErrNotFound,
 	messages.Conflict:          ErrValidation,
 	messages.QuotaExceeded:     ErrQuotaExceeded,
+	messages.TooManyTags:       ErrValidation,
 	messages.MissingToken:      ErrAuthentication,
 	messages.IncompleteToken:   ErrAuthentication,
 	messages.InvalidSignature:  ErrAuthentication,

@@ -20,6 +20,7 @@ var (
 		"AccessDeniedException": 403, "ConflictException": 400, "InternalServerException": 500, "ModelErrorException": 424,
 		"ModelNotReadyException": 429, "ModelStreamErrorException": 424, "ModelTimeoutException": 408, "ResourceNotFoundException": 404,
 		"ServiceQuotaExceededException": 400, "ServiceUnavailableException": 503, "ThrottlingException": 429, "ValidationException": 400,
+		"TooManyTagsException": 400, // of bedrock 2023-04-20
 	}
 	// Of the layer before the service, which the model does not list; service.md 2.
 	unmodelled = []string{"UnknownOperationException", "MissingAuthenticationTokenException", "IncompleteSignatureException",

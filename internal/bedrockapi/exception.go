@@ -28,6 +28,7 @@ var exceptions = map[messages.Kind]Exception{
 	messages.UnknownOperation:  {Name: "UnknownOperationException", Status: 404, Stream: "validationException"},
 	messages.Conflict:          {Name: "ConflictException", Status: 400, Stream: "validationException"},
 	messages.QuotaExceeded:     {Name: "ServiceQuotaExceededException", Status: 400, Stream: "validationException"},
+	messages.TooManyTags:       {Name: "TooManyTagsException", Status: 400, Stream: "validationException"},
 	messages.MissingToken:      {Name: "MissingAuthenticationTokenException", Status: 403, Stream: "validationException"},
 	messages.IncompleteToken:   {Name: "IncompleteSignatureException", Status: 400, Stream: "validationException"},
 	messages.InvalidSignature:  {Name: "InvalidSignatureException", Status: 403, Stream: "validationException"},

@@ -17,6 +17,7 @@ const (
 	UnknownOperation                  // no such path on this surface
 	Conflict                          // control plane
 	QuotaExceeded                     // AWS ServiceQuotaExceededException
+	TooManyTags                       // control plane
 	MissingToken                      // no credentials at all
 	IncompleteToken                   // credentials that cannot be parsed
 	InvalidSignature                  // wrong signature, scope or date

@@ -16,6 +16,7 @@ var faces = [kindEnd]Face{
 	UnknownOperation:  {"not_found_error", http.StatusNotFound},
 	Conflict:          {"invalid_request_error", http.StatusConflict},
 	QuotaExceeded:     {"invalid_request_error", http.StatusBadRequest},
+	TooManyTags:       {"invalid_request_error", http.StatusBadRequest},
 	MissingToken:      {"authentication_error", http.StatusUnauthorized},
 	IncompleteToken:   {"authentication_error", http.StatusUnauthorized},
 	InvalidSignature:  {"permission_error", http.StatusForbidden},
