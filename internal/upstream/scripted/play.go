@@ -20,7 +20,7 @@ func framesOf(m *messages.Message, chunk int) ([]gateway.Frame, error) {
 	}
 	start := *m
 	start.Content = messages.Content{Blocks: []messages.Block{}}
-	start.StopReason = nil
+	start.StopReason, start.StopSequence = nil, nil
 	start.Usage.OutputTokens = 1
 	head, err := start.MarshalJSON()
 	if err != nil {
@@ -43,12 +43,12 @@ func framesOf(m *messages.Message, chunk int) ([]gateway.Frame, error) {
 	if err != nil {
 		return nil, err
 	}
-	stop := "null"
-	if m.StopReason != nil {
-		stop = quote(*m.StopReason)
+	sequence := "null"
+	if m.StopSequence != nil {
+		sequence = quote(*m.StopSequence)
 	}
 	return append(frames,
-		event(messages.EventMessageDelta, `"delta":{"stop_reason":`+stop+`,"stop_sequence":null},"usage":`+string(usage)),
+		event(messages.EventMessageDelta, `"delta":{"stop_reason":`+quote(*m.StopReason)+`,"stop_sequence":`+sequence+`},"usage":`+string(usage)),
 		event(messages.EventMessageStop, "")), nil
 }
 
@@ -88,6 +88,20 @@ func deltasOf(b messages.Block, chunk int) (empty string, deltas []string, err e
 		raw, err := b.MarshalJSON()
 		return string(raw), nil, err
 	}
+}
+
+// reach refuses a script that speaks of frames which the answer does not have.
+func (a *Answer) reach(frames int) error {
+	places := map[string]int{"cut_at_frame": a.CutAtFrame, "hold": a.Hold}
+	if a.Error != nil {
+		places["error.at_frame"] = a.Error.AtFrame
+	}
+	for name, at := range places {
+		if at >= frames {
+			return messages.Errorf(messages.InvalidRequest, "The scenario's %s %d is past this answer, which has the frames 0 to %d.", name, at, frames-1)
+		}
+	}
+	return nil
 }
 
 // play is a stream that follows its answer's script.

@@ -1,22 +1,27 @@
 package scripted
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // sampleOf makes a small instance of a JSON schema: what a tool call must carry
-// to be valid. Patterns are not solved; such a string stays empty.
-func sampleOf(schema json.RawMessage) json.RawMessage {
-	var root map[string]any
-	if err := json.Unmarshal(schema, &root); err != nil {
+// to be valid. It does not solve pattern, not, uniqueItems and contains; the
+// subset that the service takes for structured output has none of them.
+func sampleOf(of json.RawMessage) json.RawMessage {
+	var root schema
+	if err := json.Unmarshal(of, &root); err != nil {
 		return json.RawMessage(`{}`)
 	}
-	v := instance(root, root, 0)
-	if _, ok := v.(map[string]any); !ok {
-		v = map[string]any{}
+	v := (&sampler{root: root, left: maxSchemaNodes}).instance(root, 0)
+	if _, ok := v.(schema); !ok {
+		v = schema{}
 	}
 	raw, err := messages.Marshal(v)
 	if err != nil {
@@ -25,18 +30,34 @@ func sampleOf(schema json.RawMessage) json.RawMessage {
 	return raw
 }
 
-const maxSchemaDepth = 16
+// A schema may refer to itself, more than once: depth and size are bounded.
+const (
+	maxSchemaDepth = 16
+	maxSchemaNodes = 10_000
+)
 
-func instance(root, s map[string]any, depth int) any {
-	if depth > maxSchemaDepth {
+type schema = map[string]any
+
+type sampler struct {
+	root schema
+	left int // schemas that may still be looked at
+}
+
+func (p *sampler) spent(depth int) bool {
+	p.left--
+	return depth > maxSchemaDepth || p.left < 0
+}
+
+// instance makes a value of s. What combines schemas is merged first: all of
+// allOf, the first of anyOf and of oneOf.
+func (p *sampler) instance(s schema, depth int) any {
+	if p.spent(depth) {
 		return nil
 	}
+	s = p.whole(s, depth)
 	sub := func(v any) any {
-		m, _ := v.(map[string]any)
-		return instance(root, m, depth+1)
-	}
-	if ref, ok := s["$ref"].(string); ok {
-		return instance(root, lookup(root, ref), depth+1)
+		m, _ := v.(schema)
+		return p.instance(m, depth+1)
 	}
 	if v, ok := s["const"]; ok {
 		return v
@@ -47,22 +68,14 @@ func instance(root, s map[string]any, depth int) any {
 	if v, ok := s["default"]; ok {
 		return v
 	}
-	for _, k := range []string{"anyOf", "oneOf", "allOf"} {
-		if v, ok := s[k].([]any); ok && len(v) > 0 {
-			return sub(v[0])
-		}
-	}
 	t, _ := s["type"].(string)
 	if list, ok := s["type"].([]any); ok && len(list) > 0 {
 		t, _ = list[0].(string)
 	}
-	if t == "" && s["properties"] != nil {
-		t = "object"
-	}
 	switch t {
 	case "object", "":
-		props, _ := s["properties"].(map[string]any)
-		out := map[string]any{}
+		props, _ := s["properties"].(schema)
+		out := schema{}
 		required, _ := s["required"].([]any)
 		for _, name := range required {
 			if name, ok := name.(string); ok {
@@ -72,23 +85,19 @@ func instance(root, s map[string]any, depth int) any {
 		return out
 	case "array":
 		out := []any{}
-		if n, ok := s["minItems"].(float64); ok {
-			for range min(int(n), 64) {
+		prefix, _ := s["prefixItems"].([]any)
+		for i := range int(min(number(s, "minItems", 0), 64)) {
+			if i < len(prefix) {
+				out = append(out, sub(prefix[i]))
+			} else {
 				out = append(out, sub(s["items"]))
 			}
 		}
 		return out
-	case "integer", "number":
-		if n, ok := s["minimum"].(float64); ok {
-			return n
-		}
-		if n, ok := s["exclusiveMinimum"].(float64); ok {
-			return n + 1
-		}
-		if n, ok := s["maximum"].(float64); ok && n < 0 {
-			return n
-		}
-		return 0
+	case "integer":
+		return sampleNumber(s, 1)
+	case "number":
+		return sampleNumber(s, 0)
 	case "boolean":
 		return true
 	case "null":
@@ -98,7 +107,95 @@ func instance(root, s map[string]any, depth int) any {
 	}
 }
 
-func sampleString(s map[string]any) string {
+// whole resolves $ref and merges what s is combined of.
+func (p *sampler) whole(s schema, depth int) schema {
+	for _, key := range []string{"$ref", "allOf", "anyOf", "oneOf"} {
+		v, ok := s[key]
+		if !ok || p.spent(depth) {
+			continue
+		}
+		rest := maps.Clone(s)
+		delete(rest, key)
+		var parts []any
+		switch v := v.(type) {
+		case string:
+			parts = []any{lookup(p.root, v)}
+		case []any:
+			parts = v
+			if key != "allOf" && len(v) > 0 {
+				parts = v[:1]
+			}
+		}
+		for _, part := range parts {
+			if part, ok := part.(schema); ok {
+				rest = merge(rest, p.whole(part, depth+1))
+			}
+		}
+		s = rest
+	}
+	return s
+}
+
+func merge(a, b schema) schema {
+	out := maps.Clone(a)
+	for k, v := range b {
+		switch old := out[k].(type) {
+		case schema: // properties, $defs
+			if v, ok := v.(schema); ok {
+				both := maps.Clone(old)
+				maps.Copy(both, v)
+				out[k] = both
+				continue
+			}
+		case []any:
+			if v, ok := v.([]any); ok && k == "required" {
+				out[k] = slices.Concat(old, v)
+				continue
+			}
+		}
+		out[k] = v
+	}
+	return out
+}
+
+func number(s schema, key string, otherwise float64) float64 {
+	if n, ok := s[key].(float64); ok {
+		return n
+	}
+	return otherwise
+}
+
+// sampleNumber finds the multiple of step, 0 for any number, that is nearest to 0
+// within the bounds.
+func sampleNumber(s schema, step float64) any {
+	if n := number(s, "multipleOf", 0); n > 0 {
+		step = n
+	}
+	low, high := number(s, "minimum", math.Inf(-1)), number(s, "maximum", math.Inf(1))
+	over, under := number(s, "exclusiveMinimum", math.Inf(-1)), number(s, "exclusiveMaximum", math.Inf(1))
+	v := 0.0
+	switch {
+	case max(low, over) > 0 || over == 0:
+		v = max(low, over)
+		if step > 0 {
+			v = math.Ceil(v/step) * step
+		}
+		if v <= over {
+			v += cmp.Or(step, min(1, (min(high, under)-v)/2))
+		}
+	case min(high, under) < 0 || under == 0:
+		v = min(high, under)
+		if step > 0 {
+			v = math.Floor(v/step) * step
+		}
+		if v >= under {
+			v -= cmp.Or(step, min(1, (v-max(low, over))/2))
+		}
+	}
+	return v
+}
+
+func sampleString(s schema) string {
 	switch f, _ := s["format"].(string); f {
 	case "date":
 		return "2026-01-02"
@@ -123,18 +220,18 @@ func sampleString(s map[string]any) string {
 	return v
 }
 
-func lookup(root map[string]any, ref string) map[string]any {
+func lookup(root schema, ref string) schema {
 	at := any(root)
 	for part := range strings.SplitSeq(strings.TrimPrefix(strings.TrimPrefix(ref, "#"), "/"), "/") {
 		if part == "" {
 			continue
 		}
-		m, ok := at.(map[string]any)
+		m, ok := at.(schema)
 		if !ok {
 			return nil
 		}
 		at = m[strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")]
 	}
-	m, _ := at.(map[string]any)
+	m, _ := at.(schema)
 	return m
 }

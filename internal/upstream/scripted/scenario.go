@@ -5,9 +5,12 @@ package scripted
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +36,7 @@ type Rule struct {
 
 // Match holds a call to each member that is set.
 type Match struct {
-	Model      string `yaml:"model"`       // glob on the id as called or the catalog's id
+	Model      string `yaml:"model"`       // glob on the id as called or the catalog's id; "*" stops at "/"
 	Text       string `yaml:"text"`        // within the last user turn
 	Tool       string `yaml:"tool"`        // the name of a tool on offer
 	ToolResult *bool  `yaml:"tool_result"` // the last user turn carries one
@@ -41,12 +44,12 @@ type Match struct {
 	Beta       string `yaml:"beta"`
 }
 
-// Answer is what comes back, and how.
+// Answer is what comes back, and how. Frames count from 0, which is message_start.
 type Answer struct {
-	Content    []Block       `yaml:"content"`
-	StopReason string        `yaml:"stop_reason"` // default: tool_use or end_turn
+	Content    []Block       `yaml:"content"`     // default: an echo, the tool call that is demanded, or JSON of the schema
+	StopReason string        `yaml:"stop_reason"` // default: what the content says
 	Usage      *Usage        `yaml:"usage"`       // default: four bytes a token
-	Chunk      int           `yaml:"chunk"`       // characters of a delta, default 16
+	Chunk      int           `yaml:"chunk"`       // bytes of a delta, default 16
 	Delay      time.Duration `yaml:"delay"`       // before the first frame
 	FrameDelay time.Duration `yaml:"frame_delay"` // before each further frame
 	Error      *Fault        `yaml:"error"`
@@ -92,7 +95,8 @@ type Fault struct {
 }
 
 func (f *Fault) err() error {
-	e := messages.Errorf(bedrockapi.KindOf(f.Exception, 0), "%s", f.Message)
+	k, _ := bedrockapi.Named(f.Exception) // check has seen it
+	e := messages.Errorf(k, "%s", f.Message)
 	e.RetryAfter = f.RetryAfter
 	return e
 }
@@ -104,36 +108,82 @@ func Read(r io.Reader) (*Scenario, error) {
 		return nil, err
 	}
 	s := new(Scenario)
-	if err := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict()).Decode(s); err != nil && err != io.EOF {
+	dec := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict())
+	if err := dec.Decode(s); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("scenario: %s", strings.TrimSpace(yaml.FormatError(err, false, true)))
+	}
+	if err := dec.Decode(new(any)); err != io.EOF {
+		return nil, errors.New("scenario: more than one YAML document")
 	}
 	return s, s.check()
 }
 
 func (s *Scenario) check() error {
-	for i, r := range s.Rules {
-		at := func(format string, args ...any) error {
-			return fmt.Errorf("scenario: rule %d: %s", i+1, fmt.Sprintf(format, args...))
-		}
-		if _, err := path.Match(r.Match.Model, ""); err != nil {
-			return at("match.model %q: %v", r.Match.Model, err)
-		}
-		for j, b := range r.Answer.Content {
-			n := 0
-			for _, set := range []bool{b.Text != nil, b.Thinking != nil, b.RedactedThinking != nil, b.ToolUse != nil, b.Raw != nil} {
-				if set {
-					n++
-				}
-			}
-			if n != 1 {
-				return at("content %d: want exactly one of text, thinking, redacted_thinking, tool_use, raw", j+1)
-			}
-		}
-		if f := r.Answer.Error; f != nil && f.Exception == "" {
-			return at("error needs an exception, such as ThrottlingException")
+	for i := range s.Rules {
+		if err := s.Rules[i].check(); err != nil {
+			return fmt.Errorf("scenario: rule %d: %w", i+1, err)
 		}
 	}
 	return nil
+}
+
+func (r *Rule) check() error {
+	if _, err := path.Match(r.Match.Model, ""); err != nil {
+		return fmt.Errorf("match.model %q: %w", r.Match.Model, err)
+	}
+	a := &r.Answer
+	numbers := map[string]int{"times": r.Times, "chunk": a.Chunk, "cut_at_frame": a.CutAtFrame, "hold": a.Hold}
+	times := map[string]time.Duration{"delay": a.Delay, "frame_delay": a.FrameDelay}
+	if f := a.Error; f != nil {
+		numbers["error.at_frame"], times["error.retry_after"] = f.AtFrame, f.RetryAfter
+		if _, ok := bedrockapi.Named(f.Exception); !ok {
+			return fmt.Errorf("error.exception %q is none that Amazon Bedrock has, such as ThrottlingException", f.Exception)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(numbers)) {
+		if numbers[name] < 0 {
+			return fmt.Errorf("%s must not be below 0", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(times)) {
+		if times[name] < 0 {
+			return fmt.Errorf("%s must not be below 0", name)
+		}
+	}
+	for i, b := range a.Content {
+		if err := b.check(); err != nil {
+			return fmt.Errorf("content %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+func (b *Block) check() error {
+	n := 0
+	for _, set := range []bool{b.Text != nil, b.Thinking != nil, b.RedactedThinking != nil, b.ToolUse != nil, b.Raw != nil} {
+		if set {
+			n++
+		}
+	}
+	switch {
+	case n != 1:
+		return errors.New("want exactly one of text, thinking, redacted_thinking, tool_use, raw")
+	case b.Signature != "" && b.Thinking == nil:
+		return errors.New("a signature stands beside thinking alone")
+	case b.ToolUse != nil && b.ToolUse.Name == "":
+		return errors.New("tool_use needs a name")
+	case b.Raw != nil:
+		if t, _ := b.Raw["type"].(string); t == "" {
+			return errors.New("raw needs a type")
+		}
+		_, err := messages.Marshal(b.Raw)
+		return err
+	case b.ToolUse != nil:
+		_, err := messages.Marshal(b.ToolUse.Input)
+		return err
+	default:
+		return nil
+	}
 }
 
 func (m Match) matches(id, modelID string, stream bool, betas []string, p *messages.Params) bool {
@@ -152,24 +202,13 @@ func (m Match) matches(id, modelID string, stream bool, betas []string, p *messa
 		return false
 	}
 	if m.ToolResult != nil {
-		has := false
-		for _, b := range last.Content.Blocks {
-			if _, ok := b.(messages.ToolResult); ok {
-				has = true
-			}
-		}
+		has := slices.ContainsFunc(last.Content.Blocks, func(b messages.Block) bool { return b.BlockType() == "tool_result" })
 		if has != *m.ToolResult {
 			return false
 		}
 	}
-	if m.Beta != "" {
-		has := false
-		for _, b := range betas {
-			has = has || b == m.Beta
-		}
-		if !has {
-			return false
-		}
+	if m.Beta != "" && !slices.Contains(betas, m.Beta) {
+		return false
 	}
 	return m.Stream == nil || *m.Stream == stream
 }

@@ -84,6 +84,9 @@ func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Re
 	if err != nil {
 		return nil, err
 	}
+	if err := a.reach(len(frames)); err != nil {
+		return nil, err
+	}
 	return &play{ctx: ctx, answer: a, frames: frames}, nil
 }
 
