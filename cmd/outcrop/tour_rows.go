@@ -33,7 +33,7 @@ func promises() []promise {
 		{1, "aws configure, then aws sts get-caller-identity confirms the credentials",
 			"STS answers for the server's own keys", "aws sts get-caller-identity", "", meetIdentity},
 		{2, "Anthropic's client SDKs support Bedrock; boto3 works too",
-			"every official client works unmodified, and there is a Go client of our own", "make test", "Converse", meetOfficialClient},
+			"every official client works unmodified, and there is a Go client of our own", "make test", "", meetOfficialClient},
 		{3, "Subscribe to Anthropic models under Model access",
 			"access per account and Region, and Bedrock's own refusal without it", "", "model access", nil},
 		{4, "The table of 10 models x {global, us, eu, jp, apac}, with two deprecated marks",
@@ -47,11 +47,11 @@ func promises() []promise {
 		{8, "Log your activity, at least the last 30 days",
 			"Bedrock's invocation logging, kept on your own machine", "", "activity log", nil},
 		{9, "All features currently supported on Bedrock",
-			"a matrix of features that the server enforces", "outcrop features", "Converse", meetFeatures},
+			"a matrix of features that the server enforces", "outcrop features", "", meetFeatures},
 		{10, "PDF through Converse and InvokeModel; seen page by page with citations",
-			"both modes, for AWS and for local models", "", "Converse, documents", nil},
+			"both modes: by AWS itself, or by the text and the pictures of the pages for a model here", "outcrop tour", "", meetPDF},
 		{11, "1M-token context with the beta context-1m-2025-08-07",
-			"the beta is accepted where the model has it, and priced", "outcrop explain " + pageGlobal, "Converse", meetMillion},
+			"the beta is accepted where the model has it, and priced", "outcrop explain " + pageGlobal, "", meetMillion},
 		{12, "Global endpoints route dynamically over Regions, with no premium",
 			"global. ids go over all source Regions by health and latency", "", "routing over Regions, upstream bedrock", nil},
 		{13, "Regional endpoints keep traffic in their geography, for 10 % more",
@@ -293,7 +293,10 @@ func meetFeatures(ctx context.Context, v *visit) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d features in the matrix; one that Bedrock lacks is refused by name: %s", len(v.catalog.Features()), said), nil
+	if _, _, err := v.converse(ctx, v.region, pageGlobal, converseBody(map[string]any{"text": "Hello, world"})); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d features in the matrix, InvokeModel and Converse answer; one that Bedrock lacks is refused by name: %s", len(v.catalog.Features()), said), nil
 }
 
 func meetMillion(ctx context.Context, v *visit) (string, error) {
@@ -303,7 +306,12 @@ func meetMillion(ctx context.Context, v *visit) (string, error) {
 			return "", err
 		}
 	}
-	return "Opus 4.6, Sonnet 4.5 and Sonnet 4 take the beta; how long a prompt can really be is the upstream's", nil
+	body := converseBody(map[string]any{"text": "Hello, world"})
+	body["additionalModelRequestFields"] = beta
+	if _, _, err := v.converse(ctx, v.region, pageGlobal, body); err != nil {
+		return "", err
+	}
+	return "Opus 4.6, Sonnet 4.5 and Sonnet 4 take the beta, in InvokeModel and in Converse; how long a prompt can really be is the upstream's", nil
 }
 
 func meetWalls(ctx context.Context, v *visit) (string, error) {
