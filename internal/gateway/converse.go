@@ -23,7 +23,9 @@ func (h *Head) settle(body *Body) error {
 		h.Version = s.Version
 	}
 	o := &h.Options
-	o.GuardrailID, o.GuardrailVersion = s.Guardrail.ID, s.Guardrail.Version
+	if s.Guardrail.ID != "" || s.Guardrail.Version != "" {
+		o.GuardrailID, o.GuardrailVersion = s.Guardrail.ID, s.Guardrail.Version
+	}
 	if s.Latency != "" {
 		o.Latency = s.Latency
 	}

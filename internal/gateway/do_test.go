@@ -136,7 +136,7 @@ func TestClientGone(t *testing.T) {
 		w       paper
 		partial bool
 	}{
-		"begin":            {t.Context(), canned{frames: streamed()}, paper{noBegin: gone}, true},
+		"begin":            {t.Context(), canned{frames: streamed()}, paper{noBegin: gone}, false},
 		"frame":            {t.Context(), canned{frames: streamed()}, paper{noFrame: gone}, true},
 		"flush":            {t.Context(), canned{frames: streamed()}, paper{noRoom: gone}, true},
 		"left":             {left, canned{send: context.Canceled}, paper{}, false},
@@ -157,6 +157,12 @@ func TestClientGone(t *testing.T) {
 				t.Errorf("the upstream's stream was closed %d times", test.up.closed)
 			}
 		})
+	}
+	// A Writer that refuses the answer, because it cannot be translated, is there.
+	g, ring := newGateway(t, &canned{frames: whole()})
+	err := g.Do(t.Context(), newCall(bedrockapi.InvokeModel, opus, hello), &paper{noFrame: messages.Errorf(messages.ModelFailed, "untranslatable")})
+	if r := ring.Records()[0]; ClientGone(t.Context(), err) || r.ErrorCode != "ModelErrorException" || r.Status != 424 || r.Partial {
+		t.Errorf("%v %+v", err, r)
 	}
 	if ClientGone(t.Context(), messages.Errorf(messages.Internal, "x")) || ClientGone(left, nil) {
 		t.Error("a failure or a success is no client that left")

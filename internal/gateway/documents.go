@@ -110,11 +110,15 @@ func (r *documentReader) document(d messages.Document) ([]messages.Block, error)
 		}
 		r.note(fmt.Sprintf("%s was given as the text and a picture of its %d pages", name, len(pictures.Pages)))
 		for i, page := range pictures.Pages {
+			var mark json.RawMessage
+			if i == len(pictures.Pages)-1 {
+				mark = d.CacheControl
+			}
 			text := fmt.Sprintf("%s\nPage %d of %d", head, i+1, len(pictures.Pages))
 			if i < len(pages) && pages[i] != "" {
 				text += "\n" + pages[i]
 			}
-			out = append(out, messages.Text{Text: text}, messages.Image{Source: messages.Source{
+			out = append(out, messages.Text{Text: text}, messages.Image{CacheControl: mark, Source: messages.Source{
 				Type: "base64", MediaType: "image/png", Data: base64.StdEncoding.EncodeToString(page.PNG)}})
 		}
 		return out, nil

@@ -112,11 +112,13 @@ type writeError struct{ error }
 
 func (e *writeError) Unwrap() error { return e.error }
 
+// written marks what a Writer says, unless the Writer itself refuses the answer:
+// it may translate.
 func written(err error) error {
-	if err != nil {
-		return &writeError{err}
+	if _, refused := errors.AsType[*messages.Error](err); refused || err == nil {
+		return err
 	}
-	return nil
+	return &writeError{err}
 }
 
 // StatusClientGone is nginx's word for a client that left before the answer.
@@ -131,7 +133,8 @@ type trail struct {
 	warnings   []string
 	dropped    []string
 	upstreamID string
-	begun      bool // the writer has been given something
+	begun      bool // the writer has
+	sent       bool // the status of the answer, at least
 	meter      Meter
 }
 
@@ -273,6 +276,7 @@ func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 			if !t.meter.Done() {
 				return messages.Errorf(messages.ModelStreamFailed, "stream ended before message_stop")
 			}
+			t.sent = true
 			return written(w.Flush())
 		}
 		if err != nil {
@@ -293,11 +297,13 @@ func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 			if err := written(w.Begin(meta, &t.meter)); err != nil {
 				return err
 			}
+			t.sent = t.head.Stream
 		}
 		if err := written(w.Frame(f)); err != nil {
 			return err
 		}
 		if !stream.Buffered() {
+			t.sent = true
 			if err := written(w.Flush()); err != nil {
 				return err
 			}
@@ -338,11 +344,11 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 	case err == nil:
 	case ClientGone(ctx, err):
 		rec.ErrorCode, rec.Error, rec.Status = "ClientDisconnected", err.Error(), StatusClientGone
-		rec.Partial = t.begun
+		rec.Partial = t.sent
 	default:
 		e := messages.AsError(err)
 		rec.ErrorCode, rec.Error = bedrockapi.ExceptionOf(e.Kind).Name, e.Error()
-		rec.Partial = t.begun
+		rec.Partial = t.sent
 		if !rec.Partial {
 			rec.Status = bedrockapi.Status(call.Operation.Surface, e.Kind)
 		}
