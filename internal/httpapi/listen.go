@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,35 +30,59 @@ func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 // SniffTLS serves TLS and clear text on one port: a TLS connection begins with
 // the byte 0x16, which no HTTP request does.
 func SniffTLS(ln net.Listener, cfg *tls.Config) net.Listener {
-	s := &sniffer{Listener: ln, cfg: cfg, conns: make(chan net.Conn), done: make(chan struct{})}
+	s := &sniffer{Listener: ln, cfg: cfg, accepted: make(chan accepted), done: make(chan struct{})}
 	go s.accept()
 	return s
 }
 
 type sniffer struct {
 	net.Listener
-	cfg   *tls.Config
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-	err   error
+	cfg      *tls.Config
+	accepted chan accepted
+	done     chan struct{}
+	once     sync.Once
 }
 
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+// accept hands errors on: http.Server waits after one that will pass, such as
+// too many open files.
 func (s *sniffer) accept() {
 	for {
 		c, err := s.Listener.Accept()
-		if err != nil {
-			s.err = err
-			s.once.Do(func() { close(s.done) })
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			s.end()
 			return
+		case err != nil:
+			if !s.give(accepted{err: err}) {
+				return
+			}
+		default:
+			go s.sniff(c)
 		}
-		go s.sniff(c)
 	}
 }
 
-// sniff waits for the first byte as long as for a header.
+func (s *sniffer) give(a accepted) bool {
+	select {
+	case s.accepted <- a:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+func (s *sniffer) end() { s.once.Do(func() { close(s.done) }) }
+
+// sniffTimeout is how long the first byte may take: as long as a header.
+const sniffTimeout = 10 * time.Second
+
 func (s *sniffer) sniff(c net.Conn) {
-	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(sniffTimeout))
 	r := bufio.NewReaderSize(c, 512)
 	first, err := r.Peek(1)
 	if err != nil {
@@ -69,22 +94,26 @@ func (s *sniffer) sniff(c net.Conn) {
 	if first[0] == 0x16 {
 		conn = tls.Server(conn, s.cfg)
 	}
-	select {
-	case s.conns <- conn:
-	case <-s.done:
+	if !s.give(accepted{conn: conn}) {
 		c.Close()
 	}
 }
 
 func (s *sniffer) Accept() (net.Conn, error) {
 	select {
-	case c := <-s.conns:
-		return c, nil
+	case a := <-s.accepted:
+		return a.conn, a.err
 	case <-s.done:
-		return nil, s.err
+		return nil, net.ErrClosed
 	}
 }
 
+func (s *sniffer) Close() error {
+	s.end()
+	return s.Listener.Close()
+}
+
+// peeked gives the bytes that were looked at first.
 type peeked struct {
 	net.Conn
 	r *bufio.Reader
@@ -95,4 +124,13 @@ func (p *peeked) Read(b []byte) (int, error) {
 		return p.r.Read(b)
 	}
 	return p.Conn.Read(b)
+}
+
+// CloseWrite lets net/http end an answer before it closes, so that a client that
+// is still sending can read the refusal.
+func (p *peeked) CloseWrite() error {
+	if c, ok := p.Conn.(interface{ CloseWrite() error }); ok {
+		return c.CloseWrite()
+	}
+	return nil
 }

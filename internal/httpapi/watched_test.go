@@ -2,9 +2,12 @@ package httpapi_test
 
 import (
 	"context"
+	"errors"
 	"io"
+	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 )
 
@@ -139,3 +142,25 @@ func (s *repeatedStream) Next() (gateway.Frame, error) {
 func (*repeatedStream) Buffered() bool            { return false }
 func (*repeatedStream) UpstreamRequestID() string { return "" }
 func (*repeatedStream) Close() error              { return nil }
+
+// failing is an upstream that refuses every call.
+type failing struct {
+	kind  messages.Kind
+	after time.Duration
+}
+
+func (failing) Name() string { return "failing" }
+func (failing) Capabilities() gateway.Capabilities {
+	return gateway.Capabilities{Place: routing.Here()}
+}
+
+func (f failing) Send(context.Context, routing.Route, gateway.Request) (gateway.Stream, error) {
+	e := messages.Errorf(f.kind, "failed").WithCause(errors.New("secret cause"))
+	e.RetryAfter = f.after
+	return nil, e
+}
+
+func (f failing) Count(ctx context.Context, r routing.Route, q gateway.Request) (int64, error) {
+	_, err := f.Send(ctx, r, q)
+	return 0, err
+}

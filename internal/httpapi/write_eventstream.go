@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/base64"
 	"math/rand/v2"
 	"net/http"
@@ -77,8 +78,12 @@ func (w *frameWriter) fail(e *messages.Error) bool {
 
 func (w *frameWriter) close() {}
 
-// appendMetrics puts amazon-bedrock-invocationMetrics into message_stop.
+// appendMetrics puts amazon-bedrock-invocationMetrics into message_stop, if the
+// upstream has not.
 func appendMetrics(dst, stop []byte, m *gateway.Meter) []byte {
+	if bytes.Contains(stop, []byte(`"amazon-bedrock-invocationMetrics"`)) {
+		return append(dst, stop...)
+	}
 	end := len(stop) - 1
 	for end > 0 && stop[end] != '}' {
 		end--
