@@ -1,7 +1,6 @@
 package bedrock
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -60,7 +59,7 @@ func (u *Upstream) CountTokens(ctx context.Context, route routing.Route, req gat
 			return c, err
 		}
 	}
-	return Counted{Tokens: estimate(req.Body.Bytes()), Estimate: true,
+	return Counted{Tokens: routing.Estimate(req.Body.Bytes()), Estimate: true,
 		Warnings: []string{"AWS does not count tokens for " + m.FirstPartyID + " here; the number is an estimate"}}, nil
 }
 
@@ -76,7 +75,7 @@ func elsewhere(err error) bool {
 }
 
 func (u *Upstream) shapeMantleCount(route routing.Route, req gateway.Request) (*outgoing, error) {
-	out := &outgoing{api: catalog.Mantle, op: "/count_tokens", id: route.Model().MantleID}
+	out := &outgoing{api: catalog.Mantle, op: "/count_tokens", id: route.Model().MantleID, hops: req.Head.Hops}
 	body, err := u.shapeMessages(route, gateway.Request{Body: req.Body, Head: req.Head}, out)
 	if err != nil {
 		return nil, err
@@ -113,7 +112,7 @@ func (u *Upstream) count(ctx context.Context, route routing.Route, out *outgoing
 // profiles: the model's own goes.
 // Source: pydantic/pydantic-ai#4001, 2026-01.
 func (u *Upstream) shapeCount(route routing.Route, req gateway.Request) (*outgoing, error) {
-	out := &outgoing{api: catalog.Count, op: "count-tokens", id: route.Model().ID}
+	out := &outgoing{api: catalog.Count, op: "count-tokens", id: route.Model().ID, hops: req.Head.Hops}
 	if req.Body.Dialect() == gateway.Converse {
 		out.data = append(out.data, `{"input":{"converse":{`...)
 		n := len(out.data)
@@ -152,60 +151,4 @@ func leastMaxTokens(body *gateway.Body) []byte {
 	thinking, _ := body.Get("thinking")
 	budget, _ := jsonspan.Int(member(thinking, "budget_tokens"))
 	return strconv.AppendInt(nil, max(budget, 0)+1, 10)
-}
-
-// What an estimate counts: rather too much than too little. Bytes a token are
-// those of the tokenizer since Claude Opus 4.7 on English prose and code; an image
-// costs its area, at most that of 1568 x 1568 pixels; a page of a PDF its text and
-// its picture.
-const (
-	bytesPerToken  = 3
-	tokensPerImage = 3300
-	tokensPerPage  = 3000
-	bytesPerPage   = 64 << 10 // of base64
-	leastBinary    = 512      // a string without a space that is shorter is text
-)
-
-// estimate reads no pixels and no pages: base64 counts as one image, or as pages
-// by its size where it begins as a PDF does.
-func estimate(body []byte) int64 {
-	var binary, n int64
-	for rest := body; ; {
-		_, after, ok := bytes.Cut(rest, []byte{'"'})
-		if !ok {
-			break
-		}
-		end := bytes.IndexAny(after, "\"\\ ")
-		if end < 0 {
-			break
-		}
-		if size := int64(end); size >= leastBinary && after[end] == '"' {
-			binary += size
-			if bytes.HasPrefix(after, []byte("JVBERi")) { // %PDF
-				n += (1 + size/bytesPerPage) * tokensPerPage
-			} else {
-				n += tokensPerImage
-			}
-		}
-		rest = after[end:]
-		if after[end] == '"' {
-			rest = rest[1:]
-		} else if rest = skipString(rest); rest == nil {
-			break
-		}
-	}
-	return n + (int64(len(body))-binary+bytesPerToken-1)/bytesPerToken
-}
-
-// skipString gives what follows the string that rest is in the middle of.
-func skipString(rest []byte) []byte {
-	for i := 0; i < len(rest); i++ {
-		switch rest[i] {
-		case '\\':
-			i++
-		case '"':
-			return rest[i+1:]
-		}
-	}
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ type outgoing struct {
 	data     []byte
 	sum      string            // hex
 	options  map[string]string // X-Amzn-Bedrock-* headers
+	hops     []string          // servers that the call has passed
 	version  string            // headers of the Messages APIs
 	betas    string
 	warnings []string
@@ -196,18 +198,15 @@ var (
 )
 
 func (u *Upstream) setHeader(h http.Header, e *endpoint, out *outgoing, client http.Header) error {
-	forward(h, client)
-	for _, hop := range h[headerHop] {
-		if hop == u.opts.Hop {
+	if u.opts.Hop != "" {
+		if slices.Contains(out.hops, u.opts.Hop) {
 			return errSelf
 		}
+		if !e.aws {
+			h[headerHop] = []string{strings.Join(append(slices.Clip(out.hops), u.opts.Hop), ", ")}
+		}
 	}
-	switch {
-	case e.aws:
-		delete(h, headerHop)
-	case u.opts.Hop != "":
-		h[headerHop] = append(h[headerHop], u.opts.Hop)
-	}
+	forward(h, client)
 	for name, value := range out.options {
 		h[name] = []string{value}
 	}
@@ -276,7 +275,7 @@ func forward(dst, src http.Header) {
 	for name, values := range src {
 		switch name {
 		case "Anthropic-Version", "Anthropic-Beta":
-		case "Traceparent", "Tracestate", "Baggage", headerHop:
+		case "Traceparent", "Tracestate", "Baggage":
 			dst[name] = values[:len(values):len(values)]
 		default:
 			if strings.HasPrefix(name, "X-Amzn-Bedrock-") || strings.HasPrefix(name, "Anthropic-") {

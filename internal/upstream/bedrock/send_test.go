@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
@@ -25,7 +26,7 @@ func TestInvoke(t *testing.T) {
 		t.Fatal(err)
 	}
 	events, data, _, err := pull(s)
-	if err != nil || fmt.Sprint(events) != "[message]" || string(data[0]) != answer1 {
+	if err != nil || fmt.Sprint(events) != "["+gateway.EventMessage+"]" || string(data[0]) != answer1 {
 		t.Errorf("%v %s %v", events, data, err)
 	}
 	a := s.(Answer)
@@ -96,7 +97,7 @@ func TestConverse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, data, _, err := pull(s); err != nil || string(data[0]) != reply {
+	if events, data, _, err := pull(s); err != nil || events[0] != gateway.EventAnswer || string(data[0]) != reply {
 		t.Errorf("%s %v", data, err)
 	}
 	if got := f.one(); got.Body != body || got.Path != "/model/us.anthropic.claude-opus-4-6-v1/converse" {
@@ -180,7 +181,7 @@ func TestNativeMessages(t *testing.T) {
 func TestRequestHeaders(t *testing.T) {
 	client := http.Header{
 		"Authorization": {"AWS4-HMAC-SHA256 Credential=AKIASOMEONE"}, "X-Api-Key": {"sk-secret"}, "Cookie": {"session=1"}, "X-Amz-Security-Token": {"token"},
-		"X-Amz-Date": {"20200101T000000Z"}, "Proxy-Authorization": {"Basic x"}, "X-Forwarded-For": {"10.0.0.1"}, "X-Stainless-Os": {"Linux"}, "Host": {"elsewhere"},
+		"X-Amz-Date": {"20200101T000000Z"}, "Proxy-Authorization": {"Basic x"}, "X-Forwarded-For": {"10.0.0.1"}, "X-Outcrop-Hop": {"forged"}, "X-Stainless-Os": {"Linux"}, "Host": {"elsewhere"},
 		"Content-Type": {"application/octet-stream"}, "Accept-Encoding": {"gzip"}, "User-Agent": {"me"}, "X-Amzn-Bedrock-Accept": {"*/*"},
 		"Anthropic-Beta": {"mcp-client-2025-11-20"}, "Anthropic-Version": {"2023-06-01"},
 		"Anthropic-Workspace": {"proj_1"}, "X-Amzn-Bedrock-New-Thing": {"yes"}, "Traceparent": {"00-abc"}, "Tracestate": {"a=b"}, "Baggage": {"k=v"},
@@ -188,6 +189,7 @@ func TestRequestHeaders(t *testing.T) {
 	f := serve(t, plain(answer1))
 	u := connect(t, f, func(o *Options) { o.Agent = "outcrop/test"; o.Hop = "hop-1" })
 	req := request(t, helloBody, false)
+	req.Head.Hops = []string{"hop-0"}
 	req.Head.Options = gateway.Options{GuardrailID: "gr-1", GuardrailVersion: "2", Trace: "ENABLED", ServiceTier: "default", Metadata: map[string]string{"team": "a", "app": "b"}}
 	if _, err := u.Send(WithHeader(t.Context(), client), route(t, opus46), req); err != nil {
 		t.Fatal(err)
@@ -195,7 +197,7 @@ func TestRequestHeaders(t *testing.T) {
 	got := f.one()
 	want := map[string]string{
 		"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": "application/json", "User-Agent": "outcrop/test",
-		"Content-Length": fmt.Sprint(len(helloBody)), "X-Outcrop-Hop": "hop-1",
+		"Content-Length": fmt.Sprint(len(helloBody)), "X-Outcrop-Hop": "hop-0, hop-1",
 		"Anthropic-Workspace": "proj_1", "X-Amzn-Bedrock-New-Thing": "yes", "Traceparent": "00-abc", "Tracestate": "a=b", "Baggage": "k=v",
 		"X-Amzn-Bedrock-Guardrailidentifier": "gr-1", "X-Amzn-Bedrock-Guardrailversion": "2", "X-Amzn-Bedrock-Trace": "ENABLED",
 		"X-Amzn-Bedrock-Service-Tier": "default", "X-Amzn-Bedrock-Request-Metadata": `{"app":"b","team":"a"}`,
@@ -216,7 +218,7 @@ func TestRequestHeaders(t *testing.T) {
 	if !slices.Contains(got.Signed.SignedHeaders, "x-amzn-bedrock-request-metadata") {
 		t.Errorf("the metadata is not signed: %v", got.Signed.SignedHeaders)
 	}
-	if got := client["Traceparent"]; len(got) != 1 || len(client) != 20 {
+	if got := client["Traceparent"]; len(got) != 1 || len(client) != 21 {
 		t.Errorf("the client's header was changed: %v", client)
 	}
 }
@@ -372,5 +374,28 @@ func TestAccounts(t *testing.T) {
 	want := []string{"us-east-1 " + keyID + " ", "us-east-1 AKIAOTHER session", "us-east-2 AKIAOTHER session", "us-west-2 AKIAOTHER session"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestWarm(t *testing.T) {
+	var opened sync.Map
+	f := serve(t, func(w http.ResponseWriter, r *http.Request, s seen) {
+		opened.Store(r.RemoteAddr, true)
+		plain(answer1)(w, r, s)
+	})
+	u := connect(t, f)
+	if err := u.Warm(t.Context(), "us-east-1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Send(t.Context(), route(t, opus46), request(t, helloBody, false)); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	opened.Range(func(any, any) bool { n++; return true })
+	if n != 1 || f.all()[0].Header.Get("Authorization") != "" {
+		t.Errorf("%d connections; %v", n, f.all()[0].Header)
+	}
+	if err := connect(t, f, func(o *Options) { o.Endpoints.Runtime = "http://127.0.0.1:1" }).Warm(t.Context(), "us-east-1"); err == nil {
+		t.Error("nobody is there, and Warm says nothing")
 	}
 }

@@ -29,9 +29,11 @@ func (u *Upstream) shape(route routing.Route, req gateway.Request) (*outgoing, e
 	if err != nil {
 		return nil, err
 	}
-	out := &outgoing{api: api, id: route.ID(), stream: req.Stream}
-	if out.options, err = optionsOf(req.Head.Options); err != nil {
-		return nil, err
+	out := &outgoing{api: api, id: route.ID(), stream: req.Stream, hops: req.Head.Hops}
+	if api != catalog.Converse { // which has them in its body
+		if out.options, err = optionsOf(req.Head.Options); err != nil {
+			return nil, err
+		}
 	}
 	body := req.Body
 	switch api {
@@ -93,10 +95,7 @@ func (u *Upstream) shapeMessages(route routing.Route, req gateway.Request, out *
 	if err != nil {
 		return nil, err
 	}
-	version, err := shapeVersion(m, out, req.Head.Version, body)
-	if err != nil {
-		return nil, err
-	}
+	version := shapeVersion(m, out, req.Head.Version)
 	if body, err = without(body, fields); err != nil {
 		return nil, err
 	}
@@ -154,64 +153,29 @@ func (u *Upstream) shapeConverse(m *catalog.Model, body *gateway.Body, out *outg
 }
 
 // shapeVersion gives the API version that AWS is told. The newer rules take
-// things away and add none, so a body that keeps them is good under the older.
-func shapeVersion(m *catalog.Model, out *outgoing, have string, body *gateway.Body) (string, error) {
+// things away and add none, and the gateway has held the body to them: it is good
+// under the older.
+func shapeVersion(m *catalog.Model, out *outgoing, have string) string {
 	older := version2023AWS
 	if native(out.api) {
 		older = version2023
 	}
 	switch have {
 	case "", version2023, version2023AWS:
-		return older, nil
+		return older
 	case version2026:
 		api := out.api
-		if api == catalog.Count {
+		if api == catalog.Count { // its input is InvokeModel's
 			api = catalog.Invoke
 		}
 		if m.AcceptsVersion(version2026, api) {
-			return have, nil
-		}
-		if err := keeps2026(body); err != nil {
-			return "", err
+			return have
 		}
 		out.warnings = append(out.warnings, m.FirstPartyID+" does not know API version "+version2026+" on Amazon Bedrock; the call was sent as "+older)
-		return older, nil
+		return older
 	default:
-		return have, nil
+		return have
 	}
-}
-
-// keeps2026 refuses what version 2026-10-21 took away; without it the older rules
-// would let it pass.
-// Source: Anthropic's page on API versions, 2026-10-21.
-func keeps2026(body *gateway.Body) error {
-	gone := func(format string, args ...any) error {
-		return refusal(messages.ModelRejected, format, args...).
-			WithHint("API version %s took that away; send anthropic_version %s for the older rules", version2026, version2023AWS)
-	}
-	for _, key := range []string{"temperature", "top_p", "top_k"} {
-		if raw, ok := body.Get(key); ok && string(raw) != "null" {
-			return gone("%s: Extra inputs are not permitted", key)
-		}
-	}
-	// Both marks are rare; without them there is nothing to walk through.
-	if !bytes.Contains(body.Bytes(), []byte(`"document"`)) && !bytes.Contains(body.Bytes(), []byte(`"citations"`)) {
-		return nil
-	}
-	turns, _ := body.Get("messages")
-	for i, turn := range elements(turns) {
-		role := text(member(turn, "role"))
-		for j, block := range elements(member(turn, "content")) {
-			kind, cites := text(member(block, "type")), member(block, "citations")
-			switch {
-			case role == "assistant" && kind == "document":
-				return gone("messages.%d.content.%d: a document in an assistant message is not permitted", i, j)
-			case role == "user" && kind == "text" && len(cites) > 0 && string(cites) != "null":
-				return gone("messages.%d.content.%d.citations: Extra inputs are not permitted", i, j)
-			}
-		}
-	}
-	return nil
 }
 
 // betas gives what AWS is told, and the body fields that go with what it is not.

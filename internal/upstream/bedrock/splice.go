@@ -125,20 +125,8 @@ func appendList(list []string) []byte {
 	return append(out, ']')
 }
 
-// elements, member and text read values for a check that only refuses: what they
-// cannot read is AWS's to judge.
-func elements(array []byte) [][]byte {
-	spans, err := jsonspan.ScanArray(nil, array)
-	if err != nil {
-		return nil
-	}
-	all := make([][]byte, len(spans))
-	for i, s := range spans {
-		all[i] = s.Value(array)
-	}
-	return all
-}
-
+// member and text read a value, empty where there is none or it cannot be read:
+// then it is AWS's to judge.
 func member(object []byte, key string) []byte {
 	members, err := jsonspan.Scan(nil, object, nil)
 	if err != nil {

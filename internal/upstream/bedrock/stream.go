@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +26,9 @@ import (
 // whole is an answer that is not streamed.
 type whole struct {
 	answer
-	data []byte
-	sent bool
+	event string
+	data  []byte
+	sent  bool
 }
 
 func (w *whole) Next() (gateway.Frame, error) {
@@ -34,7 +36,7 @@ func (w *whole) Next() (gateway.Frame, error) {
 		return gateway.Frame{}, io.EOF
 	}
 	w.sent = true
-	return gateway.Frame{Event: gateway.EventMessage, Data: w.data}, nil
+	return gateway.Frame{Event: w.event, Data: w.data}, nil
 }
 
 func (w *whole) Buffered() bool { return true }
@@ -76,27 +78,35 @@ type stream struct {
 	src   source
 	last  string // the terminal event
 
+	buffers *sync.Pool
+
 	held  []gateway.Frame // read before Send returned; all but the last are copies
 	at    int
 	ended bool
 }
 
-// newStream reads up to the first content.
-func newStream(resp *http.Response, api catalog.API, w *watch, a answer) (*stream, error) {
-	s := &stream{answer: a, resp: resp, watch: w, last: messages.EventMessageStop}
+// newStream reads up to the first content. buffers keeps frames readers for later
+// streams: each has 32 KiB.
+func newStream(resp *http.Response, api catalog.API, w *watch, a answer, buffers *sync.Pool) (*stream, error) {
+	s := &stream{answer: a, resp: resp, watch: w, last: messages.EventMessageStop, buffers: buffers}
 	want := bedrockapi.TypeEventStream
-	switch api {
-	case catalog.Messages, catalog.Mantle:
+	if native(api) {
 		want = "text/event-stream"
 		s.src = &events{r: sse.NewReader(resp.Body)}
-	case catalog.Converse:
-		s.last = eventMetadata
-		s.src = &frames{r: eventstream.NewReader(resp.Body), converse: true}
-	default:
-		s.src = &frames{r: eventstream.NewReader(resp.Body)}
+	} else {
+		f, ok := buffers.Get().(*frames)
+		if !ok {
+			f = &frames{r: eventstream.NewReader(nil)}
+		}
+		f.r.Reset(resp.Body)
+		f.converse = api == catalog.Converse
+		if f.converse {
+			s.last = eventMetadata
+		}
+		s.src = f
 	}
 	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, want) {
-		resp.Body.Close()
+		s.Close()
 		return nil, messages.Errorf(messages.ModelFailed, "The upstream answered a stream with content type %q.", got).
 			WithCause(&routing.Fault{MayBill: true})
 	}
@@ -112,7 +122,7 @@ func newStream(resp *http.Response, api catalog.API, w *watch, a answer) (*strea
 	for {
 		f, err := s.read()
 		if err != nil {
-			resp.Body.Close()
+			s.Close()
 			return nil, err
 		}
 		if !opening(f.Event) || len(s.held) == maxHeld {
@@ -178,8 +188,20 @@ func (s *stream) Buffered() bool { return s.at < len(s.held) || s.src.buffered()
 // Close implements gateway.Stream. A stream that has not ended is cut at once.
 func (s *stream) Close() error {
 	s.watch.end(nil)
-	return s.resp.Body.Close()
+	err := s.resp.Body.Close()
+	if f, ok := s.src.(*frames); ok {
+		f.r.Reset(nil)
+		s.buffers.Put(f)
+	}
+	s.src, s.at = closed{}, len(s.held)
+	return err
 }
+
+// closed is the source of a stream that is closed.
+type closed struct{}
+
+func (closed) next() (gateway.Frame, error) { return gateway.Frame{}, errClosed }
+func (closed) buffered() bool               { return true }
 
 // frames reads AWS's event stream.
 type frames struct {

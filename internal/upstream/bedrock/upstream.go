@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -65,6 +66,7 @@ type Upstream struct {
 	listed    []routing.Account
 	transport *http.Transport
 	signer    sigv4.Signer
+	buffers   sync.Pool
 	skew      atomic.Int64 // nanoseconds that AWS's clock is ahead of ours
 }
 
@@ -120,7 +122,7 @@ func (u *Upstream) Accounts() []routing.Account { return u.listed }
 // Capabilities implements gateway.Upstream: what AWS has is for the catalog's
 // features to say.
 func (u *Upstream) Capabilities() gateway.Capabilities {
-	return gateway.Capabilities{Place: routing.Amazon(), Bills: true, Images: true, Documents: true,
+	return gateway.Capabilities{Place: routing.Amazon(), Bills: true, Converse: true, Images: true, Documents: true,
 		Guardrails: true, Tiers: true, Optimized: true, Tools: true, Thinking: true}
 }
 
@@ -176,9 +178,13 @@ func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Re
 		if err != nil {
 			return nil, watch.end(err)
 		}
-		return &whole{answer: a, data: data}, nil
+		event := gateway.EventMessage
+		if out.api == catalog.Converse {
+			event = gateway.EventAnswer
+		}
+		return &whole{answer: a, event: event, data: data}, nil
 	}
-	s, err := newStream(resp, out.api, watch, a)
+	s, err := newStream(resp, out.api, watch, a, &u.buffers)
 	if err != nil {
 		return nil, watch.end(err)
 	}
