@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -62,6 +63,10 @@ func (s settings) resolver() kong.Resolver {
 			return nil, nil
 		}
 		if list, ok := v.([]any); ok {
+			if slices.ContainsFunc(list, func(x any) bool { _, ok := x.(map[string]any); return ok }) {
+				raw, err := json.Marshal(list)
+				return string(raw), err
+			}
 			parts := make([]string, len(list))
 			for i, p := range list {
 				parts[i] = fmt.Sprint(p)

@@ -68,11 +68,13 @@ type answerOptions struct {
 	Strict  bool   `help:"Answer as AWS does today, where that differs from the page."`
 	MaxBody int64  `placeholder:"BYTES" help:"Lower the limits of request bodies to this."`
 
-	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), scripted (an echo), scripted:FILE, or the http(s) URL of a server that speaks Anthropic Messages. Default: local."`
+	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), bedrock (real Amazon Bedrock, billed to your AWS account), scripted (an echo), scripted:FILE, or the http(s) URL of a server that speaks Anthropic Messages. Default: local."`
 	UpstreamModel   string   `placeholder:"NAME" help:"Model name to send to a URL upstream, in place of Claude's."`
 	UpstreamKey     string   `placeholder:"KEY" help:"API key of a URL upstream. Better in the environment than on the command line."`
 	UpstreamCan     []string `default:"images,documents,tools,thinking" enum:"images,documents,tools,thinking,text" placeholder:"WHAT" help:"What a URL upstream can do, of images, documents, tools, thinking; text is nothing more. Documents that it cannot read come to it as the text and pictures of their pages. Default: ${default}."`
 	UpstreamRegions []string `placeholder:"REGION" help:"AWS Regions that a URL upstream stands in; without them a server elsewhere gets global ids alone."`
+
+	bedrockOptions
 
 	Model     string `type:"path" placeholder:"FILE" help:"GGUF file for the local engine. Default: SmolLM2-135M-Instruct."`
 	EngineDir string `type:"path" placeholder:"DIR" help:"Folder of llama.cpp's libraries for the local engine."`

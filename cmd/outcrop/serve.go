@@ -23,7 +23,11 @@ func (c *serveCmd) Run(ctx context.Context, con console) error {
 // banner says who answers, who pays, and how to come in.
 func (s *server) banner(w io.Writer, o *serveOptions) {
 	fmt.Fprintf(w, "outcrop %s serves Amazon Bedrock on %s\n", version, s.URL)
-	fmt.Fprintf(w, "  answers   %s: not Claude, and nothing is billed\n", s.Upstream.Name())
+	if s.Upstream.Capabilities().Bills {
+		fmt.Fprintf(w, "  answers   %s: real Claude\n  BILLED    %s\n", s.Upstream.Name(), s.billed())
+	} else {
+		fmt.Fprintf(w, "  answers   %s: not Claude, and nothing is billed\n", s.Upstream.Name())
+	}
 	if s.Note != "" {
 		fmt.Fprintf(w, "  note      %s\n", s.Note)
 	}
@@ -34,10 +38,28 @@ func (s *server) banner(w io.Writer, o *serveOptions) {
 		fmt.Fprintf(w, "  WARNING   everyone who reaches this address may call: --insecure-skip-auth\n")
 	}
 	fmt.Fprintf(w, "  data      %s (account %s)\n", o.Data, s.Account)
-	if found := foreignCredentials(); len(found) > 0 {
+	if found := foreignCredentials(); len(found) > 0 && !s.Upstream.Capabilities().Bills {
 		fmt.Fprintf(w, "  not used  %s: real AWS is called only with --upstream bedrock\n", strings.Join(found, ", "))
 	}
 	fmt.Fprintf(w, "  clients   eval \"$(%s env%s)\"\n", self(), o.dataFlag())
+}
+
+// billed says whose AWS account pays.
+func (s *server) billed() string {
+	var names []string
+	for _, a := range s.accounts {
+		name := a.Name
+		if a.Number != "" {
+			name += " (" + a.Number + ")"
+		}
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return "whoever the default AWS credentials belong to; outcrop whoami --aws says who"
+	}
+	return "the AWS accounts " + strings.Join(names, ", ")
 }
 
 func (o *serveOptions) dataFlag() string {

@@ -24,6 +24,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/identity"
+	"github.com/outcrop-dev/outcrop/internal/routing"
 )
 
 // bodyBudget is the memory that request bodies may hold together.
@@ -48,6 +49,9 @@ type server struct {
 	Records  *activity.Ring
 	Catalog  *catalog.Catalog
 	Data     *datadir.Folder
+	lanes    *routing.Health // of real Bedrock
+	fence    routing.Fence
+	accounts []routing.Account
 	Account  string
 
 	instance string      // tells this server from one that took its address later
@@ -102,7 +106,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	policy := catalog.Policy{Strict: o.Strict}
 	handler := &httpapi.Server{
 		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Log: logs, Now: time.Now,
-			Documents: documents, Lossy: o.Lossy},
+			Documents: documents, Lossy: o.Lossy, Health: s.lanes, Fence: s.fence, Accounts: s.accounts},
 		Auth:    &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account)},
 		Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health,

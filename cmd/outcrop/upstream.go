@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -47,11 +47,11 @@ func (s *server) openUpstream(o *serveOptions, self netip.AddrPort, hop string, 
 		s.Note = fmt.Sprintf("no local engine (%v); the scripted upstream echoes instead", err)
 		return s.openScripted(scripted.Scenario{})
 	case o.Upstream == "bedrock":
-		return errors.New("--upstream bedrock is not built yet; use local, scripted, or the URL of a Messages server")
+		return s.openBedrock(context.Background(), o, self, hop)
 	case strings.HasPrefix(o.Upstream, "http://"), strings.HasPrefix(o.Upstream, "https://"):
 		return s.openURL(o, self, hop)
 	default:
-		return fmt.Errorf("--upstream %q: want local, scripted, scripted:FILE, or an http(s) URL", o.Upstream)
+		return fmt.Errorf("--upstream %q: want local, bedrock, scripted, scripted:FILE, or an http(s) URL", o.Upstream)
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"crypto/sha256"
+	"net/http"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
@@ -39,8 +40,9 @@ type Call struct {
 	Version    string // the anthropic-version header
 	Betas      []string
 	Options    Options
-	Refused    error    // what the surface found wrong with the headers; said once the caller is known
-	Hops       []string // servers like this one that the call has passed
+	Forward    http.Header // the request header as it came
+	Refused    error       // what the surface found wrong with the headers; said once the caller is known
+	Hops       []string    // servers like this one that the call has passed
 	Client     activity.ClientIDs
 }
 
@@ -60,6 +62,7 @@ type Meta struct {
 	Region    string
 	ModelID   string // the catalog's id
 	Warnings  []string
+	Header    http.Header        // of the upstream's answer, if it has one
 	Dropped   []string           // what was left out of a translation
 	Settings  *converse.Settings // of a Converse call
 	Bills     bool

@@ -54,7 +54,7 @@ func TestRecords(t *testing.T) {
 		{"upstream's own fault", canned{send: errors.New("dial")}, nil, activity.Record{Status: 500, ErrorCode: "InternalServerException",
 			ModelID: "anthropic.claude-opus-4-6-v1", RouteID: opus, Wall: "anywhere",
 			Error: "The system encountered an unexpected error during processing. Try your request again.: dial"}},
-		{"panic", canned{panics: true}, nil, activity.Record{Status: 500, ErrorCode: "InternalServerException", ModelID: "anthropic.claude-opus-4-6-v1",
+		{"panic", canned{panics: true}, nil, activity.Record{Status: 500, ErrorCode: "InternalServerException", ModelID: "anthropic.claude-opus-4-6-v1", RouteID: opus, Wall: "anywhere",
 			Error: "The system encountered an unexpected error during processing. Try your request again.: panic"}},
 		{"no answer at all", canned{}, nil, activity.Record{Status: 424, ErrorCode: "ModelStreamErrorException", UpstreamRequestID: "up-1",
 			ModelID: "anthropic.claude-opus-4-6-v1", RouteID: opus, Wall: "anywhere", Error: "stream ended before message_stop"}},

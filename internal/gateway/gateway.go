@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"sync"
 	"time"
 
@@ -26,6 +27,11 @@ type Gateway struct {
 	Upstream Upstream
 	Log      activity.Log
 	Now      func() time.Time
+
+	// Health leads calls over Regions and accounts; nil: each call has one try.
+	Health   *routing.Health
+	Fence    routing.Fence     // what the operator permits
+	Accounts []routing.Account // of real Amazon Bedrock
 
 	// Forced sends every body and frame through decode and encode, where the
 	// normal path keeps bytes. A test's switch: the answers must be the same.
@@ -47,7 +53,15 @@ type Gateway struct {
 func (g *Gateway) Do(ctx context.Context, call *Call, w Writer) error {
 	t := &trail{meter: Meter{Start: call.Start, now: g.Now}}
 	err := errPanic // until do has returned
-	defer func() { g.record(ctx, call, t, err) }()
+	defer func() {
+		if t.plan != nil {
+			if t.meter.Done() {
+				t.plan.Done(t.meter.Usage)
+			}
+			t.plan.Close()
+		}
+		g.record(ctx, call, t, err)
+	}()
 	err = g.do(ctx, call, w, t)
 	return err
 }
@@ -90,13 +104,16 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 		return err
 	}
 	t.warnings = append(t.warnings, notes...)
-	stream, route, err := g.invoke(ctx, lease, Request{Body: body, Head: head, Stream: head.Stream})
-	t.route = route
+	stream, err := g.invoke(ctx, lease, Request{Body: body, Head: head, Stream: head.Stream, Forward: call.Forward}, t)
 	if err != nil {
 		return err
 	}
 	defer stream.Close()
 	t.upstreamID = stream.UpstreamRequestID()
+	if a, ok := stream.(Answer); ok {
+		t.header = a.Header()
+		t.warnings = append(t.warnings, a.Warnings()...)
+	}
 	return g.relay(stream, w, t)
 }
 
@@ -130,8 +147,10 @@ type trail struct {
 	head       *Head
 	model      *catalog.Model
 	route      *routing.Route
+	plan       *routing.Plan // nil: there was one try
 	warnings   []string
 	dropped    []string
+	header     http.Header // of the upstream's answer
 	upstreamID string
 	begun      bool // the writer has
 	sent       bool // the status of the answer, at least
@@ -209,15 +228,8 @@ func (g *Gateway) resolve(_ identity.Caller, head *Head) (*resolution, error) {
 	if res.Warning != "" {
 		r.warnings = append(r.warnings, res.Warning)
 	}
-	place := g.Upstream.Capabilities().Place
-	for _, c := range res.Candidates {
-		if route, ok := routing.New(res.Model, c, place); ok {
-			r.routes = append(r.routes, route)
-		}
-	}
-	if len(r.routes) == 0 {
-		return nil, messages.Errorf(messages.InvalidRequest, "The model %s may run only in %s, and the upstream %s is not known to be there.", head.Ref, res.Candidates[0].Wall, g.Upstream.Name()).
-			WithHint("call a global. model id, or declare the upstream's Regions (upstream.regions)")
+	if r.routes, err = g.routes(head, res); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -253,22 +265,6 @@ func (g *Gateway) admit(grant *Grant, _ *Head) (*Lease, error) {
 	return &Lease{grant: grant}, nil
 }
 
-func (g *Gateway) invoke(ctx context.Context, lease *Lease, req Request) (Stream, *routing.Route, error) {
-	route := lease.grant.routes[0]
-	if req.Head.count() {
-		n, err := g.Upstream.Count(ctx, route, req)
-		if err != nil {
-			return nil, &route, err
-		}
-		return countStream(n), &route, nil
-	}
-	stream, err := g.Upstream.Send(ctx, route, req)
-	if err != nil {
-		return nil, &route, err
-	}
-	return stream, &route, nil
-}
-
 func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 	for {
 		f, err := stream.Next()
@@ -293,7 +289,7 @@ func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 		if !t.begun {
 			t.begun = true
 			meta := Meta{Upstream: g.Upstream.Name(), Region: t.route.Region(), ModelID: t.model.ID,
-				Warnings: t.warnings, Dropped: t.dropped, Settings: t.head.Settings, Bills: g.Upstream.Capabilities().Bills, RequestID: t.upstreamID}
+				Warnings: t.warnings, Header: t.header, Dropped: t.dropped, Settings: t.head.Settings, Bills: g.Upstream.Capabilities().Bills, RequestID: t.upstreamID}
 			if err := written(w.Begin(meta, &t.meter)); err != nil {
 				return err
 			}
@@ -331,6 +327,9 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 	if t.model != nil {
 		rec.ModelID = t.model.ID
 	}
+	var late []string
+	rec.Tried, late = t.tried()
+	rec.Warnings = append(rec.Warnings, late...)
 	if t.route != nil {
 		rec.RouteID, rec.Wall = t.route.ID(), t.route.Wall().String()
 		cost := catalog.Cost(t.meter.Usage, t.route.Price())

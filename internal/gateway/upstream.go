@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/outcrop-dev/outcrop/internal/routing"
 )
@@ -27,6 +28,9 @@ type Request struct {
 	Body   *Body
 	Head   *Head
 	Stream bool
+	// Forward is the caller's request header; an upstream that is AWS takes from
+	// it what may go there, and nothing else.
+	Forward http.Header
 }
 
 // Upstream serves models. An error from Send means that no model frame has come,
@@ -53,6 +57,13 @@ const (
 	EventAnswer  = "answer" // Converse's own
 	EventCount   = "count"
 )
+
+// Answer is what the Stream of an upstream may be besides: one whose answers
+// have headers of their own, and who may have changed the request.
+type Answer interface {
+	Header() http.Header // without the hop-by-hop ones
+	Warnings() []string
+}
 
 // Stream is pulled by the goroutine that writes. Next returns io.EOF after the
 // terminal frame; exceptions are errors, never frames.

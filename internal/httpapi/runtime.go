@@ -137,7 +137,7 @@ func (x *exchange) call(limit int64) (*gateway.Call, func(), error) {
 		RequestID: x.requestID, Operation: x.op, Credential: cred, Start: x.start,
 		WireSum: sha256.Sum256(body), Dialect: gateway.Messages, Data: body, WireLength: int64(len(body)),
 		Ref: x.label, HostRegion: hostRegion(x.r.Host), Mantle: strings.HasPrefix(x.r.Host, "bedrock-mantle."),
-		Version: h.Get("anthropic-version"), Betas: betasOf(h), Options: options, Refused: refused, Hops: hopsOf(h),
+		Version: h.Get("anthropic-version"), Betas: betasOf(h), Options: options, Forward: h, Refused: refused, Hops: hopsOf(h),
 		Client: activity.ClientIDs{
 			Session: h.Get("x-claude-code-session-id"), Agent: h.Get("x-claude-code-agent-id"),
 			ParentAgent: h.Get("x-claude-code-parent-agent-id"), Prompt: h.Get("x-claude-code-prompt-id"),

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
@@ -60,6 +61,11 @@ func (w *jsonWriter) Flush() error {
 // announce sets the headers that say who answered.
 func (x *exchange) announce(meta gateway.Meta) {
 	h := x.w.Header()
+	for name, values := range meta.Header { // AWS's own; what this surface sets wins
+		if strings.HasPrefix(name, "X-Amzn-") {
+			h[name] = values
+		}
+	}
 	h.Set("X-Outcrop-Region", meta.Region)
 	for _, warning := range meta.Warnings {
 		h.Add("X-Outcrop-Warning", headerSafe(warning))

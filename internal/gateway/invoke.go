@@ -1,0 +1,117 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+	"github.com/outcrop-dev/outcrop/internal/routing"
+)
+
+// routes gives the ways to serve a resolution, inside its wall and the
+// operator's fence.
+func (g *Gateway) routes(head *Head, res *catalog.Resolution) ([]routing.Route, error) {
+	routes, out := routing.Routes(res, g.Upstream.Capabilities().Place, g.Fence, g.Accounts)
+	if len(routes) > 0 {
+		return routes, nil
+	}
+	e := messages.Errorf(messages.InvalidRequest, "The model %s may run only in %s, and the upstream %s is not known to be there.", head.Ref, res.Candidates[0].Wall, g.Upstream.Name())
+	if len(out) > 0 {
+		return nil, e.WithHint("%s in %s: %s", out[0].ID, out[0].Region, out[0].Reason)
+	}
+	return nil, e.WithHint("call a global. model id, or declare the upstream's Regions (--upstream-regions)")
+}
+
+// invoke tries the routes in the order that routing gives, until one has content
+// or none is left. An upstream without Health has one try.
+func (g *Gateway) invoke(ctx context.Context, lease *Lease, req Request, t *trail) (Stream, error) {
+	if g.Health == nil {
+		t.route = &lease.grant.routes[0]
+		return g.send(ctx, *t.route, req)
+	}
+	call := routing.Call{Routes: lease.grant.routes, Input: routing.Estimate(req.Body.Bytes()), MaxTokens: req.Head.MaxTokens, Prefix: g.prefix(req)}
+	call.Deadline, _ = ctx.Deadline()
+	t.plan = g.Health.Plan(call)
+	for {
+		route, wait, err := t.plan.Next()
+		if err != nil {
+			return nil, err
+		}
+		if wait > 0 {
+			if err := g.pause(ctx, wait); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		t.route = &route
+		stream, err := g.send(ctx, route, req)
+		if err == nil {
+			t.plan.Began()
+			return stream, nil
+		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		t.plan.Failed(err)
+	}
+}
+
+func (g *Gateway) send(ctx context.Context, route routing.Route, req Request) (Stream, error) {
+	if req.Head.count() {
+		n, err := g.Upstream.Count(ctx, route, req)
+		if err != nil {
+			return nil, err
+		}
+		return countStream(n), nil
+	}
+	return g.Upstream.Send(ctx, route, req)
+}
+
+// prefix names what a prompt cache may hold of the request. A conversation is
+// known by the parts that stay from turn to turn.
+func (g *Gateway) prefix(req Request) routing.Prefix {
+	b := req.Body
+	var parts [][]byte
+	for _, key := range []string{"tools", "toolConfig", "system"} {
+		if v, ok := b.Get(key); ok {
+			parts = append(parts, v)
+		}
+	}
+	if len(parts) == 0 {
+		return 0
+	}
+	return g.Health.PrefixOf(append(parts, []byte(req.Head.Ref))...)
+}
+
+func (g *Gateway) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tried tells of the attempts that were left, and warns of those that may stand
+// on the upstream's bill all the same.
+func (t *trail) tried() (left []activity.Attempt, warnings []string) {
+	if t.plan == nil {
+		return nil, nil
+	}
+	for _, try := range t.plan.Tries() {
+		if try.Err == nil {
+			continue
+		}
+		left = append(left, activity.Attempt{RouteID: try.Route.ID(), Region: try.Route.Region(),
+			Code: bedrockapi.ExceptionOf(messages.AsError(try.Err).Kind).Name})
+		if try.MayBill {
+			warnings = append(warnings, "upstream may have billed the attempt in "+try.Route.Region())
+		}
+	}
+	return left, warnings
+}
