@@ -191,20 +191,18 @@ func ReadAnswer(answer []byte, id, model string, lossy bool) (message []byte, e 
 	r.pop()
 	r.pop()
 	r.open(']')
-	r.in("stopReason", reason, func(v []byte) { r.stopReason(v, e.Fields) })
+	r.in("stopReason", reason, func(v []byte) {
+		r.stopReason(v, e.Fields)
+		r.intervened(v)
+	})
 	r.in("usage", usage, func(v []byte) {
 		r.key("usage")
 		r.converseUsage(v)
 	})
 	r.open('}')
-	for _, m := range [...]struct {
-		name string
-		v    []byte
-	}{{"output", content}, {"stopReason", reason}, {"usage", usage}} {
-		if m.v == nil {
-			r.missing(m.name)
-		}
-	}
+	r.need(content != nil, "output")
+	r.need(reason != nil, "stopReason")
+	r.need(usage != nil, "usage")
 	if err := r.fault(); err != nil {
 		return nil, e, r.dropped, err
 	}
@@ -251,8 +249,7 @@ func (r *request) envelope(key, v []byte, e *Envelope) {
 	}
 }
 
-// stopReason writes stop_reason and stop_sequence. A guardrail's stop looks as
-// InvokeModel shows it.
+// stopReason writes stop_reason and stop_sequence.
 func (r *request) stopReason(v, fields []byte) {
 	s := string(r.str(v))
 	r.key("stop_reason")
@@ -280,7 +277,11 @@ func (r *request) stopReason(v, fields []byte) {
 		sequence = []byte("null")
 	}
 	r.out = append(r.out, sequence...)
-	if s == "guardrail_intervened" {
+}
+
+// intervened writes what InvokeModel says where a guardrail stopped the model.
+func (r *request) intervened(reason []byte) {
+	if string(reason) == `"guardrail_intervened"` {
 		r.textMember("amazon-bedrock-guardrailAction", "INTERVENED")
 	}
 }

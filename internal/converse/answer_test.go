@@ -14,7 +14,7 @@ import (
 )
 
 func envelope(comment string) converse.Envelope {
-	e := converse.Envelope{LatencyMS: 1234}
+	e := converse.Envelope{LatencyMS: 12}
 	_, list, _ := strings.Cut(comment, "options:")
 	for _, word := range strings.Fields(list) {
 		name, value, _ := strings.Cut(word, "=")
@@ -75,6 +75,33 @@ func TestAnswers(t *testing.T) {
 		}
 		return append(out, section("again", pretty(t, again)))
 	})
+}
+
+// The names on the way to what a pointer finds are kept; what it does not find
+// is left out; the longer of two pointers of one path adds nothing.
+func TestResponseFields(t *testing.T) {
+	message := []byte(`{"content":[{"type":"text","text":"a"}],"stop_reason":"end_turn","stop_sequence":null,"x":{"a/b":{"~":[1,{"c":2.50}]}},"usage":{}}`)
+	for _, tt := range []struct{ pointers, want string }{
+		{"/stop_sequence", `{"stop_sequence":null}`},
+		{"/stop_reason /stop_sequence", `{"stop_reason":"end_turn","stop_sequence":null}`},
+		{"/x/a~1b/~0/1/c", `{"x":{"a/b":{"~":{"1":{"c":2.50}}}}}`},
+		{"/x/a~1b/~0/1 /x/a~1b/~0/1/c", `{"x":{"a/b":{"~":{"1":{"c":2.50}}}}}`},
+		{"/content/0/text", `{"content":{"0":{"text":"a"}}}`},
+		{"/nowhere /stop_reason/deeper /content/7 /content/x", ``},
+		{"/", ``},
+	} {
+		answer, _, err := converse.AppendAnswer(nil, message, converse.Envelope{ResponseFields: strings.Fields(tt.pointers)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `{"additionalModelResponseFields":` + tt.want + `,"metrics"`
+		if tt.want == "" {
+			want = `{"metrics"`
+		}
+		if !bytes.HasPrefix(answer, []byte(want)) {
+			t.Errorf("%s: %s", tt.pointers, answer)
+		}
+	}
 }
 
 // AppendAnswer appends: what dst holds stays, on failure too.

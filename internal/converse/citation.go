@@ -47,9 +47,7 @@ func (w *walker) citationsContent(v []byte) {
 			w.extra(key)
 		}
 	}
-	if !found {
-		w.missing("content")
-	}
+	w.need(found, "content")
 	w.open('}')
 }
 
@@ -126,12 +124,12 @@ func (w *walker) citationToMessages(v []byte) {
 		w.pop()
 	}
 	if title != nil {
-		w.member(l.title, title)
+		w.stringMember(l.title, title)
 	}
 	switch {
 	case source == nil || len(source) == 2:
 	case l.source != "":
-		w.member(l.source, source)
+		w.stringMember(l.source, source)
 	default:
 		w.push("source")
 		w.cannot("The source at %s can be carried only for a search result.", w.dotted())
@@ -211,7 +209,7 @@ func (w *walker) citationToConverse(v []byte) {
 		w.out = append(w.out, `{"web":{`...)
 		if url != nil {
 			w.textMember("domain", domainOf(w.str(url)))
-			w.member("url", url)
+			w.stringMember("url", url)
 		}
 		w.out = append(w.out, `}}`...)
 	} else {
@@ -222,25 +220,27 @@ func (w *walker) citationToConverse(v []byte) {
 			name string
 			v    []byte
 		}{{l.index, index}, {l.end, end}, {l.start, start}} {
-			if m.v == nil {
+			switch _, ok := jsonspan.Int(m.v); {
+			case m.v == nil:
 				w.missing(m.name)
-				continue
+			case !ok:
+				w.wrong("an integer")
+			default:
+				w.member(m.name, m.v)
 			}
-			w.member(m.name, m.v)
 		}
 		w.out = append(w.out, `}}`...)
 	}
 	if source != nil {
-		w.member("source", source)
+		w.stringMember("source", source)
 	}
 	if text != nil {
-		w.key("sourceContent")
-		w.out = append(w.out, `[{"text":`...)
-		w.out = append(w.out, text...)
+		w.member("sourceContent", []byte(`[{`))
+		w.stringMember("text", text)
 		w.out = append(w.out, `}]`...)
 	}
 	if title != nil {
-		w.member("title", title)
+		w.stringMember("title", title)
 	}
 	w.open('}')
 }

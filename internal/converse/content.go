@@ -61,12 +61,8 @@ func (r *request) message(m []byte) {
 			r.extra(key)
 		}
 	}
-	if !named {
-		r.missing("role")
-	}
-	if content == nil {
-		r.missing("content")
-	}
+	r.need(named, "role")
+	r.need(content != nil, "content")
 	if role == "" || content == nil {
 		return
 	}
@@ -81,7 +77,7 @@ func (r *request) message(m []byte) {
 		r.out = append(r.out, role...)
 		r.out = append(r.out, `","content":[`...)
 	}
-	at := map[string]Place{"user": User, "assistant": Assistant, "system": MidSystem}[role]
+	at := placeOf(role)
 	t.user = t.user || at == User
 	t.text, t.files, t.answers = false, false, t.answers[:0]
 	n := 0
@@ -195,9 +191,7 @@ func (r *request) cachePoint(v []byte, last int) {
 			r.extra(key)
 		}
 	}
-	if !named {
-		r.missing("type")
-	}
+	r.need(named, "type")
 	if last == 0 || last != len(r.out) {
 		r.cannot("The cachePoint at %s has no block before it that can be cached. Put it behind such a block and try again.", r.dotted())
 		return
@@ -245,9 +239,7 @@ func (r *request) guardText(v []byte, at Place) {
 			r.extra(key)
 		}
 	}
-	if text == nil {
-		r.missing("text")
-	}
+	r.need(text != nil, "text")
 }
 
 func (r *request) reasoning(v []byte) {
@@ -291,16 +283,18 @@ func (r *request) reasoning(v []byte) {
 }
 
 func (r *request) searchResult(v []byte) {
-	have := map[string]bool{}
+	source, title, content := false, false, false
 	r.element(`{"type":"search_result"`)
 	for key, v := range r.object(v).each {
-		have[string(key)] = true
 		switch string(key) {
-		case "source", "title":
-			if r.isString(v) {
-				r.member(string(key), v)
-			}
+		case "source":
+			source = true
+			r.stringMember("source", v)
+		case "title":
+			title = true
+			r.stringMember("title", v)
 		case "content":
+			content = true
 			r.texts(v, "SearchResultContentBlock")
 		case "citations":
 			r.key("citations")
@@ -310,11 +304,9 @@ func (r *request) searchResult(v []byte) {
 		}
 	}
 	r.open('}')
-	for _, name := range []string{"source", "title", "content"} {
-		if !have[name] {
-			r.missing(name)
-		}
-	}
+	r.need(source, "source")
+	r.need(title, "title")
+	r.need(content, "content")
 }
 
 // texts writes a list of {"text"} as text blocks.
@@ -344,9 +336,7 @@ func (r *request) citationsConfig(v []byte) (enabled bool) {
 			r.extra(key)
 		}
 	}
-	if !found {
-		r.missing("enabled")
-	}
+	r.need(found, "enabled")
 	r.out = append(r.out, `{"enabled":`...)
 	if enabled {
 		r.out = append(r.out, `true}`...)

@@ -21,15 +21,13 @@ const (
 
 // files is what is known of the request's files so far.
 type files struct {
-	images, pages int // pages: documents that are read as pages
-	names         []string
+	images, documents int
+	pages             int // documents that are read as pages
+	names             []string
 }
 
 func (r *request) countFiles() {
 	f := &r.files
-	if len(f.names) > maxDocuments {
-		r.fail("You can't include more than %d documents in a request.", maxDocuments)
-	}
 	if f.images+f.pages > maxImages {
 		r.reject("too many images and documents: %d + %d > %d", f.images, f.pages, maxImages)
 	}
@@ -64,12 +62,8 @@ func (r *request) image(v []byte, at Place) {
 			r.extra(key)
 		}
 	}
-	if format == "" {
-		r.missing("format")
-	}
-	if !source {
-		r.missing("source")
-	}
+	r.need(format != "", "format")
+	r.need(source, "source")
 	if n := len(data) - 2; n > maxImage {
 		r.reject("%s.source: image exceeds 5 MB maximum: %d bytes > %d bytes", r.dotted(), n, maxImage)
 	}
@@ -116,6 +110,10 @@ var alphabet = func() (a [256]bool) {
 // document writes a DocumentBlock. Converse reads a document as text alone unless
 // it may be cited; only then does a PDF go to the model as pages.
 func (r *request) document(v []byte, at Place) {
+	if r.files.documents++; r.files.documents > maxDocuments {
+		r.fail("You can't include more than %d documents in a request.", maxDocuments)
+		return
+	}
 	var format string
 	var name, source, context []byte
 	cited, config := false, false
@@ -142,11 +140,8 @@ func (r *request) document(v []byte, at Place) {
 			r.extra(key)
 		}
 	}
-	if name == nil {
-		r.missing("name")
-	}
-	if source == nil {
-		r.missing("source")
+	r.need(name != nil, "name")
+	if r.need(source != nil, "source"); source == nil {
 		return
 	}
 	if cited && at == Result {
@@ -253,6 +248,9 @@ func (r *request) documentBytes(v []byte, format string, name []byte, cited bool
 		r.fail("The document at %s needs its text to be extracted, which is not available here. Send source.text, or enable citations for a PDF.", r.dotted())
 		return
 	}
+	if r.faulty() { // reading one may take seconds
+		return
+	}
 	text, err := r.TextOf(data, format, string(r.str(name)))
 	if err != nil {
 		r.unreadable(err)
@@ -266,7 +264,6 @@ func (r *request) documentBytes(v []byte, format string, name []byte, cited bool
 func (r *request) unreadable(err error) {
 	var e *messages.Error
 	switch {
-	case r.err != nil: // the first fault stays
 	case errors.As(err, &e):
 		r.err = e
 	default:

@@ -15,7 +15,7 @@ import (
 // no place for is refused by name, or dropped and named where lossy.
 func FromMessages(body []byte, lossy bool) (converse []byte, dropped []string, err error) {
 	c := newConverser(make([]byte, 0, len(body)+256), messages.InvalidRequest)
-	c.lossy = lossy
+	c.lossy, c.names = lossy, map[string]bool{}
 	c.request(body)
 	if err := c.fault(); err != nil {
 		return nil, nil, err
@@ -26,8 +26,8 @@ func FromMessages(body []byte, lossy bool) (converse []byte, dropped []string, e
 // converser is the walk from Messages to Converse.
 type converser struct {
 	walker
-	names []string // of documents
-	tools bool     // there are tool blocks
+	names map[string]bool // of documents
+	tools bool            // there are tool blocks
 }
 
 func newConverser(out []byte, kind messages.Kind) *converser {
@@ -92,6 +92,20 @@ func (c *converser) request(body []byte) {
 	c.open('}')
 }
 
+// roleOf gives the constant, so that a turn does not allocate.
+func roleOf(b []byte) string {
+	switch string(b) {
+	case "user":
+		return "user"
+	case "assistant":
+		return "assistant"
+	case "system":
+		return "system"
+	default:
+		return ""
+	}
+}
+
 func (c *converser) inference(maxTokens, temperature, topP, stop []byte) {
 	if maxTokens == nil && temperature == nil && topP == nil && stop == nil {
 		return
@@ -120,15 +134,15 @@ func (c *converser) turns(v []byte) {
 		for key, v := range c.object(turn).each {
 			switch string(key) {
 			case "role":
-				role = string(c.str(v))
+				role = roleOf(c.str(v))
 			case "content":
 				content = v
 			default:
 				c.extra(key)
 			}
 		}
-		at, ok := map[string]Place{"user": User, "assistant": Assistant, "system": MidSystem}[role]
-		if !ok || content == nil {
+		at := placeOf(role)
+		if at == 0 || content == nil {
 			c.fail("%s: a message needs a role (user, assistant or system) and content", c.dotted())
 			continue
 		}
@@ -255,7 +269,7 @@ func (c *converser) cachePoint(v []byte) {
 				c.extra(key)
 			}
 		case "ttl":
-			c.member("ttl", v)
+			c.stringMember("ttl", v)
 		default:
 			c.extra(key)
 		}
@@ -328,7 +342,7 @@ func (c *converser) thinking(v []byte) {
 	}
 	c.element(`{"reasoningContent":{"reasoningText":{`)
 	if len(signature) > 2 {
-		c.member("signature", signature)
+		c.stringMember("signature", signature)
 	}
 	c.member("text", text)
 	c.out = append(c.out, `}}}`...)

@@ -2,7 +2,6 @@ package converse
 
 import (
 	"bytes"
-	"slices"
 	"strconv"
 )
 
@@ -37,7 +36,11 @@ func (c *converser) toolUse(v []byte, at Place) (cache []byte) {
 			c.missing(m.name)
 			continue
 		}
-		c.member(m.name, m.v)
+		if m.name == "input" {
+			c.member(m.name, m.v)
+		} else {
+			c.stringMember(m.name, m.v)
+		}
 	}
 	if at == Answer { // as AWS answers (recorded); its model does not list the value
 		c.member("type", []byte(`"tool_use"`))
@@ -56,7 +59,7 @@ func (c *converser) toolResult(v []byte) (cache []byte) {
 		switch string(key) {
 		case "type":
 		case "tool_use_id":
-			c.member("toolUseId", v)
+			c.stringMember("toolUseId", v)
 		case "content":
 			content = true
 			c.key("content")
@@ -140,7 +143,7 @@ func (c *converser) image(v []byte) (cache []byte) {
 	c.textMember("format", string(format))
 	c.key("source")
 	c.open('{')
-	c.member("bytes", src.data)
+	c.stringMember("bytes", src.data)
 	c.out = append(c.out, `}}}`...)
 	return cache
 }
@@ -184,7 +187,7 @@ func (c *converser) document(v []byte, at Place) (cache []byte) {
 		c.open('}')
 	}
 	if context != nil {
-		c.member("context", context)
+		c.stringMember("context", context)
 	}
 	format, pages := "txt", string(src.kind) == "base64"
 	if pages {
@@ -197,14 +200,14 @@ func (c *converser) document(v []byte, at Place) (cache []byte) {
 	ok := true
 	switch {
 	case pages && string(src.media) == "application/pdf" && src.data != nil:
-		c.member("bytes", src.data)
+		c.stringMember("bytes", src.data)
 		if !cited {
 			c.push("citations")
 			c.cannot("%s: Converse reads a PDF without citations as text alone; enable them to have its pages read", c.dotted())
 			c.pop()
 		}
 	case string(src.kind) == "text" && src.data != nil:
-		c.member("text", src.data)
+		c.stringMember("text", src.data)
 	case string(src.kind) == "content" && src.content != nil:
 		c.in("source", src.content, c.sourceContent)
 	default:
@@ -237,7 +240,7 @@ func (c *converser) sourceContent(v []byte) {
 func (c *converser) texts(v []byte) {
 	if v[0] == '"' {
 		c.element(`{`)
-		c.member("text", v)
+		c.stringMember("text", v)
 		c.open('}')
 		return
 	}
@@ -259,8 +262,8 @@ func (c *converser) texts(v []byte) {
 func (c *converser) documentName(title []byte) string {
 	if len(title) > 2 {
 		s := string(c.str(title))
-		if isDocumentName(s) && len(s) <= maxName && !slices.Contains(c.names, s) {
-			c.names = append(c.names, s)
+		if isDocumentName(s) && len(s) <= maxName && !c.names[s] {
+			c.names[s] = true
 			return s
 		}
 		c.push("title")
@@ -268,8 +271,8 @@ func (c *converser) documentName(title []byte) string {
 		c.pop()
 	}
 	for i := len(c.names) + 1; ; i++ {
-		if s := "document-" + strconv.Itoa(i); !slices.Contains(c.names, s) {
-			c.names = append(c.names, s)
+		if s := "document-" + strconv.Itoa(i); !c.names[s] {
+			c.names[s] = true
 			return s
 		}
 	}
@@ -281,7 +284,7 @@ func (c *converser) searchResult(v []byte) (cache []byte) {
 		switch string(key) {
 		case "type":
 		case "source", "title":
-			c.member(string(key), v)
+			c.stringMember(string(key), v)
 		case "content":
 			c.key("content")
 			c.open('[')
@@ -293,7 +296,7 @@ func (c *converser) searchResult(v []byte) (cache []byte) {
 			for key, v := range c.object(v).each {
 				switch string(key) {
 				case "enabled":
-					c.member("enabled", v)
+					c.member("enabled", strconv.AppendBool(nil, c.boolean(v)))
 				default:
 					c.extra(key)
 				}

@@ -63,7 +63,9 @@ var (
 		"additionalModelRequestFields", "promptVariables", "additionalModelResponseFieldPaths", "requestMetadata",
 		"performanceConfig", "serviceTier", "outputConfig")
 	inferenceKeys = jsonspan.NewKeys("maxTokens", "temperature", "topP", "stopSequences")
-	extraKeys     = jsonspan.NewKeys("anthropic_beta", "anthropic_version", "max_tokens", "tools", "model", "stream")
+	// … and of one that ToMessages writes, beside which a variant would stand.
+	extraKeys = jsonspan.NewKeys("anthropic_beta", "anthropic_version", "max_tokens", "tools", "model", "stream",
+		"system", "messages", "tool_choice", "temperature", "top_p", "stop_sequences", "output_config")
 )
 
 // request is the walk over one Converse request.
@@ -273,12 +275,8 @@ func (r *request) textFormat(v []byte) {
 			r.extra(key)
 		}
 	}
-	if !named {
-		r.missing("type")
-	}
-	if schema == nil {
-		r.missing("structure")
-	}
+	r.need(named, "type")
+	r.need(schema != nil, "structure")
 	r.key("format")
 	r.open('{')
 	r.member("type", []byte(`"json_schema"`))
@@ -320,11 +318,11 @@ func (r *request) merge(v []byte) {
 	}
 }
 
-// quoted lists ids as AWS does.
+// quoted lists ids as AWS does, the first of them.
 func quoted(ids [][]byte) string {
 	var s []string
-	for _, id := range ids {
-		s = append(s, strings.Trim(string(id), `"`))
+	for _, id := range ids[:min(len(ids), maxBroken)] {
+		s = append(s, strings.Trim(short(id), `"`))
 	}
 	return strings.Join(s, ", ")
 }

@@ -68,9 +68,7 @@ func (r *request) settings() {
 				r.extra(key)
 			}
 		}
-		if !named {
-			r.missing("type")
-		}
+		r.need(named, "type")
 	})
 	r.in("additionalModelResponseFieldPaths", r.fields.responsePaths, r.responsePaths)
 }

@@ -1,6 +1,7 @@
 package converse_test
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -49,6 +50,49 @@ func TestMaxTokens(t *testing.T) {
 		if err != nil || r.Settings.MaxTokens != want {
 			t.Errorf("%s: %+v, %v", in, r, err)
 		}
+	}
+}
+
+// CountTokens' input has four members; the others are Converse's alone.
+func TestCountHasFourMembers(t *testing.T) {
+	o := converse.Options{Count: true, DefaultMaxTokens: 5}
+	r, err := converse.ToMessages([]byte(with(`"system":[{"text":"a"}],`+tool, user(hi))), o)
+	if err != nil || strings.Contains(string(r.Body), "max_tokens") {
+		t.Errorf("%+v, %v", r, err)
+	}
+	_, err = converse.ToMessages([]byte(with(`"inferenceConfig":{}`, user(hi))), o)
+	if err == nil || !strings.Contains(err.Error(), "[inferenceConfig]") {
+		t.Errorf("inferenceConfig: %v", err)
+	}
+}
+
+// A hostile request costs no more than its length: neither its faults nor its
+// ids nor its documents are compared with each other one by one.
+func TestHostileRequests(t *testing.T) {
+	const n = 50_000
+	read := 0
+	o := converse.Options{TextOf: func([]byte, string, string) (string, error) { read++; return "x", nil }}
+	var uses, results, docs []string
+	for i := range n {
+		uses = append(uses, fmt.Sprintf(`{"toolUse":{"toolUseId":"u%d","name":"t","input":{}}}`, i))
+		results = append(results, fmt.Sprintf(`{"toolResult":{"toolUseId":"u%d","content":[]}}`, n-1-i))
+		docs = append(docs, fmt.Sprintf(`{"document":{"name":"d%d","source":{"bytes":"AAAA"}}}`, i))
+	}
+	if _, err := converse.ToMessages([]byte(with(tool, user(hi), model(strings.Join(uses, ",")), user(strings.Join(results, ",")))), o); err != nil {
+		t.Error(err)
+	}
+	_, err := converse.ToMessages([]byte(with(tool, user(hi), model(strings.Join(uses, ",")), user(hi))), o)
+	if err == nil || len(asError(t, err).Message) > 1<<10 {
+		t.Errorf("unanswered calls: %.200v", err)
+	}
+	_, err = converse.ToMessages([]byte(ask(user(hi+","+strings.Join(docs, ",")))), o)
+	if err == nil || asError(t, err).Message != "You can't include more than 5 documents in a request." || read > 5 {
+		t.Errorf("documents: %v, %d read", err, read)
+	}
+	bad := strings.Repeat(`{"image":{"format":"bmp","source":{"bytes":"AAAA"}}},`, n)
+	_, err = converse.ToMessages([]byte(ask(user(bad+hi))), o)
+	if err == nil || !strings.HasPrefix(asError(t, err).Message, "50000 validation errors detected: ") || len(asError(t, err).Message) > 8<<10 {
+		t.Errorf("formats: %.200v", err)
 	}
 }
 

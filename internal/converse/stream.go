@@ -39,6 +39,7 @@ type Stream struct {
 	marks  []mark
 
 	begun, ended bool
+	intervened   bool   // a guardrail
 	index        int64  // of the block that is open, on the Messages side
 	open         block  // what it is
 	next         int64  // its index on the Converse side
@@ -101,7 +102,7 @@ func (s *Stream) Event(name string, data []byte) ([]Event, error) {
 	case messages.EventMessageDelta:
 		s.messageDelta(data)
 	case messages.EventMessageStop:
-		s.messageStop()
+		s.messageStop(data)
 	case messages.EventPing: // the union has none
 	default:
 		c.push(show([]byte(name)))
@@ -254,9 +255,9 @@ func (s *Stream) toolStart(content []byte) {
 		switch string(key) {
 		case "type":
 		case "id":
-			c.member("toolUseId", v)
+			c.stringMember("toolUseId", v)
 		case "name":
-			c.member("name", v)
+			c.stringMember("name", v)
 		case "input":
 			input = v
 		case "caller":
@@ -406,13 +407,29 @@ func (s *Stream) messageDelta(data []byte) {
 					s.reason = bytes.Clone(v)
 				}
 			}
+		default:
+			s.guardrail(key, v)
 		}
 	}
 }
 
+// guardrail notes what Bedrock puts beside the model's own members.
+func (s *Stream) guardrail(key, v []byte) {
+	switch string(key) {
+	case "amazon-bedrock-guardrailAction":
+		s.intervened = s.intervened || string(v) == `"INTERVENED"`
+	case "amazon-bedrock-trace": // of another form than Converse's trace
+		s.c.drop("")
+	default: // what additionalModelResponseFieldPaths can ask for
+	}
+}
+
 // messageStop gives the last two events: metadata comes after messageStop.
-func (s *Stream) messageStop() {
+func (s *Stream) messageStop(data []byte) {
 	c := s.c
+	for key, v := range c.object(data).each {
+		s.guardrail(key, v)
+	}
 	if s.open != noBlock {
 		c.fail("The model ended its answer before it ended block %d.", s.index)
 		return
@@ -431,7 +448,7 @@ func (s *Stream) messageStop() {
 		return
 	}
 	c.push("stop_reason")
-	c.stopReason(s.reason, false)
+	c.stopReason(s.reason, s.intervened)
 	c.pop()
 	s.end(`}`)
 

@@ -202,9 +202,9 @@ func (s *StreamReader) toolStart(body []byte) {
 		for key, v := range r.object(v).each {
 			switch string(key) {
 			case "toolUseId":
-				r.member("id", v)
+				r.stringMember("id", v)
 			case "name":
-				r.member("name", v)
+				r.stringMember("name", v)
 			case "type":
 				if string(v) != `"tool_use"` {
 					r.cannot("The type %s at %s is of a server tool and cannot be carried over to Messages.", v, r.dotted())
@@ -345,6 +345,7 @@ func (s *StreamReader) metadata(payload []byte) {
 	r.pop()
 	s.end(`}`)
 	s.event(messages.EventMessageStop)
+	r.intervened(s.reason)
 	s.end(`}`)
 	s.ended = true
 }

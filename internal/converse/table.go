@@ -16,6 +16,20 @@ const (
 // Places lists every Place in the order of the table.
 func Places() []Place { return []Place{User, Assistant, MidSystem, System, Result, Tools, Answer} }
 
+// placeOf is the place of a message's content; 0 for a role that is none.
+func placeOf(role string) Place {
+	switch role {
+	case "user":
+		return User
+	case "assistant":
+		return Assistant
+	case "system":
+		return MidSystem
+	default:
+		return 0
+	}
+}
+
 func (p Place) String() string {
 	switch p {
 	case User:

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
+	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // tools is toolConfig on its way to tools and tool_choice.
@@ -35,9 +36,7 @@ func (r *request) toolConfig(v []byte) {
 			r.extra(key)
 		}
 	}
-	if !found {
-		r.missing("tools")
-	}
+	r.need(found, "tools")
 	r.out = body
 }
 
@@ -102,12 +101,8 @@ func (r *request) toolSpec(v []byte) {
 		}
 	}
 	r.open('}')
-	if !named {
-		r.missing("name")
-	}
-	if !schema {
-		r.missing("inputSchema")
-	}
+	r.need(named, "name")
+	r.need(schema, "inputSchema")
 }
 
 // schema writes a tool's input schema, which AWS wants to be of an object.
@@ -151,9 +146,7 @@ func (r *request) toolChoice(v []byte) {
 					r.extra(key)
 				}
 			}
-			if !named {
-				r.missing("name")
-			}
+			r.need(named, "name")
 		default:
 			r.extra(key)
 		}
@@ -199,20 +192,22 @@ func (r *request) toolsAndChoice() {
 func (r *request) toolUse(v []byte) {
 	t := &r.talk
 	t.tools = true
-	have := map[string]bool{}
+	id, name, input := false, false, false
 	r.element(`{"type":"tool_use"`)
 	for key, v := range r.object(v).each {
-		have[string(key)] = true
 		switch string(key) {
 		case "toolUseId":
+			id = true
 			r.name(v, toolUsePattern, "_.:-")
 			r.member("id", v)
 			t.calls = append(t.calls, v)
 		case "name":
+			name = true
 			r.name(v, toolNamePattern, "_-")
 			r.member("name", v)
 		case "input":
-			if !isObject(v) {
+			input = true
+			if !isObject(v) && r.kind == messages.InvalidRequest {
 				r.notObject()
 			}
 			r.member("input", v)
@@ -226,27 +221,25 @@ func (r *request) toolUse(v []byte) {
 		}
 	}
 	r.open('}')
-	for _, name := range []string{"toolUseId", "name", "input"} {
-		if !have[name] {
-			r.missing(name)
-		}
-	}
+	r.need(id, "toolUseId")
+	r.need(name, "name")
+	r.need(input, "input")
 }
 
 func (r *request) toolResult(v []byte) {
 	t := &r.talk
 	t.tools = true
-	have := map[string]bool{}
-	blocks, failed := 0, false
+	id, content, blocks, failed := false, false, 0, false
 	r.element(`{"type":"tool_result"`)
 	for key, v := range r.object(v).each {
-		have[string(key)] = true
 		switch string(key) {
 		case "toolUseId":
+			id = true
 			r.name(v, toolUsePattern, "_.:-")
 			r.member("tool_use_id", v)
 			t.answers = append(t.answers, v)
 		case "content":
+			content = true
 			r.key("content")
 			r.open('[')
 			for _, v := range r.array(v).each {
@@ -274,11 +267,8 @@ func (r *request) toolResult(v []byte) {
 		}
 	}
 	r.open('}')
-	for _, name := range []string{"toolUseId", "content"} {
-		if !have[name] {
-			r.missing(name)
-		}
-	}
+	r.need(id, "toolUseId")
+	r.need(content, "content")
 	if failed && blocks == 0 {
 		r.fail("The content field at %s cannot be empty when status value is error.", r.dotted())
 	}
@@ -287,14 +277,27 @@ func (r *request) toolResult(v []byte) {
 // pairs holds the results of a user's message to the calls of the turn before.
 func (r *request) pairs() {
 	t := &r.talk
+	if len(t.answers)+len(t.calls) == 0 {
+		return
+	}
 	r.push("content")
 	defer r.pop()
 	if len(t.answers) > len(t.calls) {
 		r.fail("The number of toolResult blocks at %s exceeds the number of toolUse blocks of previous turn.", r.dotted())
 	}
+	answered := func(id []byte) bool {
+		return slices.ContainsFunc(t.answers, func(a []byte) bool { return bytes.Equal(a, id) })
+	}
+	if len(t.answers) > 32 { // not all against all
+		set := make(map[string]bool, len(t.answers))
+		for _, id := range t.answers {
+			set[string(id)] = true
+		}
+		answered = func(id []byte) bool { return set[string(id)] }
+	}
 	var open [][]byte
 	for _, id := range t.calls {
-		if !slices.ContainsFunc(t.answers, func(a []byte) bool { return bytes.Equal(a, id) }) {
+		if !answered(id) {
 			open = append(open, id)
 		}
 	}

@@ -28,7 +28,8 @@ type walker struct {
 	voice   voice
 	dropped []string
 	form    *messages.Error // the first fault of form: JSON, types
-	broken  []string        // violated constraints
+	broken  []string        // violated constraints, the first of them
+	breaks  int             // all of them
 	err     *messages.Error // the first other fault
 }
 
@@ -226,7 +227,16 @@ func (w *walker) violated(value []byte, constraint string) {
 	if value != nil && (len(w.path) == 0 || w.path[0].String() != "messages") {
 		shown = "Value '" + strings.Trim(short(value), `"`) + "'"
 	}
-	w.broken = append(w.broken, shown+" at '"+w.shape()+"' failed to satisfy constraint: "+constraint)
+	w.broke(shown, constraint)
+}
+
+// maxBroken is what a client can read.
+const maxBroken = 20
+
+func (w *walker) broke(shown, constraint string) {
+	if w.breaks++; w.breaks <= maxBroken {
+		w.broken = append(w.broken, shown+" at '"+w.shape()+"' failed to satisfy constraint: "+constraint)
+	}
 }
 
 // missing is a required member that is not there.
@@ -236,8 +246,15 @@ func (w *walker) missing(name string) {
 		return
 	}
 	w.push(name)
-	w.broken = append(w.broken, "Value null at '"+w.shape()+"' failed to satisfy constraint: Member must not be null")
+	w.broke("Value null", "Member must not be null")
 	w.pop()
+}
+
+// need is missing unless the member was found.
+func (w *walker) need(found bool, name string) {
+	if !found {
+		w.missing(name)
+	}
 }
 
 // enum checks a string against a closed set.
@@ -291,23 +308,31 @@ func (w *walker) drop(why string) {
 	}
 }
 
+// faulty says that the walk found something wrong already.
+func (w *walker) faulty() bool { return w.form != nil || w.breaks > 0 || w.err != nil }
+
 // fault is what the walk found wrong, nil if nothing.
 func (w *walker) fault() error {
-	if w.form != nil {
-		return w.form
-	}
-	if n := len(w.broken); n > 0 {
+	e := w.form
+	if e == nil && w.breaks > 0 {
 		noun := "errors"
-		if n == 1 {
+		if w.breaks == 1 {
 			noun = "error"
 		}
-		const most = 20 // what a client could read
-		return messages.Errorf(w.kind, "%d validation %s detected: %s", n, noun, strings.Join(w.broken[:min(n, most)], "; "))
+		e = messages.Errorf(w.kind, "%d validation %s detected: %s", w.breaks, noun, strings.Join(w.broken, "; "))
 	}
-	if w.err != nil {
-		return w.err
+	if e == nil {
+		e = w.err
 	}
-	return nil
+	if e == nil {
+		return nil
+	}
+	if !utf8.ValidString(e.Message) { // it quotes
+		c := *e
+		c.Message = strings.ToValidUTF8(c.Message, "?")
+		e = &c
+	}
+	return e
 }
 
 // str is the text of a JSON string, valid until the next call. It is nil where v
@@ -366,7 +391,7 @@ func (w *walker) blank(v []byte) bool {
 
 // name checks an identifier that is written through: its characters, its length.
 func (w *walker) name(v []byte, pattern string, also string) {
-	if !w.isString(v) {
+	if !w.isString(v) || w.kind != messages.InvalidRequest { // a model's names are its own
 		return
 	}
 	s := v[1 : len(v)-1] // an escape holds a backslash, which no pattern allows
@@ -415,6 +440,13 @@ func (w *walker) key(name string) {
 func (w *walker) member(name string, raw []byte) {
 	w.key(name)
 	w.out = append(w.out, raw...)
+}
+
+// stringMember is member for a value that must be a string.
+func (w *walker) stringMember(name string, raw []byte) {
+	if w.isString(raw) {
+		w.member(name, raw)
+	}
 }
 
 // textMember writes a member whose value is a string that is not JSON yet.
