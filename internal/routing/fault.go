@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"context"
 	"errors"
 
 	"github.com/outcrop-dev/outcrop/internal/messages"
@@ -43,7 +44,8 @@ const (
 	throttled                    // a quota: elsewhere, or later
 	notReady                     // the model is loading there
 	broken                       // the service or the way to it
-	refused                      // this way is shut to us for long
+	refused                      // this way is shut to us
+	left                         // the client has gone: it says nothing
 )
 
 // AWS's answer to a profile that a Region does not have.
@@ -54,8 +56,10 @@ const textNoSuchModel = "The provided model identifier is invalid."
 // says only that we should not have gone there.
 func judge(err error, home bool) verdict {
 	e := messages.AsError(err)
-	f := faultOf(err)
-	if f.Ours {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return left
+	case faultOf(err).Ours:
 		return refused
 	}
 	switch e.Kind {

@@ -75,6 +75,10 @@ func (p *Plan) Tries() []Try { return p.tries }
 // traffic moves before the 429.
 const spare = 0.2
 
+// unsentTries bounds what is tried in all: a host that cannot be reached costs
+// nothing but time.
+const unsentTries = 2
+
 // provenFor is how long a success speaks for a way.
 const provenFor = 5 * time.Minute
 
@@ -93,7 +97,7 @@ func (p *Plan) Next() (Route, time.Duration, error) {
 		return Route{}, 0, messages.Errorf(messages.InvalidRequest, "No route to the model stays inside its wall.")
 	}
 	p.nearest, p.binding = -1, binding{}
-	if p.fatal != nil || p.sent >= h.opts.Attempts {
+	if p.fatal != nil || p.sent >= h.opts.Attempts || len(p.tries) >= unsentTries*h.opts.Attempts {
 		return Route{}, 0, p.failure()
 	}
 	best := p.choose(now)
@@ -310,7 +314,8 @@ func (p *Plan) Failed(err error) {
 		p.sent--
 	}
 	t.again = now.Add(backoff(len(p.tries)-1, h.opts.Rand()))
-	switch judge(err, t.Route == p.call.Routes[0]) {
+	home := t.Route == p.call.Routes[0]
+	switch judge(err, home) {
 	case throttled:
 		l.breaker.leave()
 		l.strike(now, p.need, e.Message, e.RetryAfter, h.opts.Rand())
@@ -320,8 +325,15 @@ func (p *Plan) Failed(err error) {
 	case broken:
 		l.breaker.fail(now, f.Unsent, h.opts.Rand())
 	case refused:
-		l.breaker.shut(now, openRefused)
 		t.closed = true
+		if home || f.Unsent { // ours to put right, at any moment
+			l.breaker.fail(now, true, h.opts.Rand())
+		} else {
+			l.breaker.shut(now, openRefused)
+		}
+	case left:
+		l.breaker.leave()
+		p.fatal = err
 	case final:
 		l.breaker.ok()
 		p.fatal = err

@@ -300,6 +300,57 @@ func TestBreaker(t *testing.T) {
 	})
 }
 
+// Credentials of ours that are refused in the caller's Region are soon tried again:
+// somebody may have put them right. Those that another Region does not know are not.
+func TestRefusedWays(t *testing.T) {
+	routes := routesTo(t, opus46, usRegions[:2]...)
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHealth(Options{Rand: func() float64 { return 0 }})
+		run(t, h.Plan(Call{Routes: routes}), map[string][]string{"us-east-1": {"keys"}, "us-east-2": {"denied"}})
+		time.Sleep(openFirst)
+		p := h.Plan(Call{Routes: routes})
+		if path, _, err := run(t, p, map[string][]string{"us-east-1": {"internal"}}); fmt.Sprint(path) != "[us-east-1]" || err == nil {
+			t.Errorf("after %v it went %v, %v", openFirst, path, err)
+		}
+		time.Sleep(openRefused)
+		if path, _, _ := run(t, h.Plan(Call{Routes: routes}), map[string][]string{"us-east-1": {"internal"}}); fmt.Sprint(path) != "[us-east-1 us-east-2]" {
+			t.Errorf("after %v it went %v", openRefused, path)
+		}
+	})
+}
+
+// A client that leaves says nothing of the way.
+func TestClientLeft(t *testing.T) {
+	routes := routesTo(t, opus46, usRegions...)
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHealth(Options{})
+		for range 10 {
+			p := h.Plan(Call{Routes: routes})
+			p.Next()
+			p.Failed(fmt.Errorf("read: %w", context.Canceled))
+			if _, _, err := p.Next(); !errors.Is(err, context.Canceled) {
+				t.Fatalf("went on for nobody: %v", err)
+			}
+		}
+		if s := h.Lanes()[0].State; s != Closed {
+			t.Errorf("the way is %v", s)
+		}
+	})
+}
+
+// Where nothing answers at all, a call does not try every Region of the world.
+func TestNothingAnswers(t *testing.T) {
+	routes, _ := Routes(resolved(t, "global.anthropic.claude-opus-4-6-v1", "us-east-1"), Amazon(), Fence{}, nil)
+	script := map[string][]string{}
+	for _, r := range routes {
+		script[r.Region()] = []string{"dead"}
+	}
+	path, _, err := run(t, NewHealth(Options{}).Plan(Call{Routes: routes}), script)
+	if len(path) != unsentTries*defaultAttempts || err == nil {
+		t.Errorf("tried %v, %v", path, err)
+	}
+}
+
 // A probe that the client gives up leaves the way half-open.
 func TestProbeGivenUp(t *testing.T) {
 	routes := routesTo(t, opus46, usRegions[0])
