@@ -1,0 +1,67 @@
+package access_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/outcrop-dev/outcrop/internal/access"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+func TestLogging(t *testing.T) {
+	s := newService(t)
+	s.Bucket = func(name string) bool { return name == "logs" }
+	get := func() *access.Logging {
+		t.Helper()
+		l, err := s.Logging(t.Context(), here)
+		must(t, err)
+		return l
+	}
+	if l := get(); l != nil {
+		t.Errorf("%+v", l)
+	}
+	yes := true
+	want := &access.Logging{S3: &access.Bucket{Name: "logs", Prefix: "a/b"}, Text: &yes}
+	must(t, s.SetLogging(t.Context(), here, want))
+	if got := get(); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+	*get().Text = false
+	if !*get().Text {
+		t.Error("the configuration can be changed by who reads it")
+	}
+
+	const role = "arn:aws:iam::123456789012:role/logs"
+	for _, test := range []struct {
+		name  string
+		l     *access.Logging
+		words string
+	}{
+		{"nothing", nil, "Value null at 'loggingConfig'"},
+		{"no destination", &access.Logging{Text: &yes}, "names no destination"},
+		{"a bucket of nobody", &access.Logging{S3: &access.Bucket{Name: "other"}}, "Failed to validate permissions for bucket: other"},
+		{"short bucket", &access.Logging{S3: &access.Bucket{Name: "b"}}, "'loggingConfig.s3Config.bucketName'"},
+		{"long bucket", &access.Logging{S3: &access.Bucket{Name: strings.Repeat("b", 64)}}, "'loggingConfig.s3Config.bucketName'"},
+		{"long prefix", &access.Logging{S3: &access.Bucket{Name: "logs", Prefix: strings.Repeat("p", 1025)}}, "'loggingConfig.s3Config.keyPrefix'"},
+		{"CloudWatch", &access.Logging{CloudWatch: &access.CloudWatch{LogGroup: "g", RoleARN: role}}, "Failed to validate permissions for log group: g, with role: " + role},
+		{"CloudWatch beside a bucket", &access.Logging{S3: &access.Bucket{Name: "logs"}, CloudWatch: &access.CloudWatch{LogGroup: "g", RoleARN: role}}, "Failed to validate permissions for log group"},
+		{"role", &access.Logging{CloudWatch: &access.CloudWatch{LogGroup: "g", RoleARN: "r"}}, "'loggingConfig.cloudWatchConfig.roleArn'"},
+		{"log group", &access.Logging{CloudWatch: &access.CloudWatch{RoleARN: role}}, "'loggingConfig.cloudWatchConfig.logGroupName'"},
+		{"large", &access.Logging{CloudWatch: &access.CloudWatch{LogGroup: "g", RoleARN: role, Large: &access.Bucket{}}}, "'loggingConfig.cloudWatchConfig.largeDataDeliveryS3Config.bucketName'"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			refused(t, s.SetLogging(t.Context(), here, test.l), messages.InvalidRequest, test.words)
+			if got := get(); !reflect.DeepEqual(got, want) {
+				t.Errorf("what was refused is in force: %+v", got)
+			}
+		})
+	}
+	must(t, s.RemoveLogging(t.Context(), here))
+	must(t, s.RemoveLogging(t.Context(), here))
+	if l := get(); l != nil {
+		t.Errorf("%+v", l)
+	}
+	s.Bucket = nil
+	refused(t, s.SetLogging(t.Context(), here, want), messages.InvalidRequest, "Failed to validate permissions for bucket: logs")
+}
