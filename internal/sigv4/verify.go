@@ -88,7 +88,7 @@ func Parse(r *http.Request) (*Presented, error) {
 	}
 	alg, params, _ := strings.Cut(strings.TrimSpace(auth[0]), " ")
 	if alg != algorithm {
-		return nil, &IncompleteError{fmt.Sprintf("Unsupported AWS 'algorithm': '%s' (only AWS4-HMAC-SHA256 for now). ", shorten(alg))}
+		return nil, &IncompleteError{fmt.Sprintf("Unsupported AWS 'algorithm': '%s' (only AWS4-HMAC-SHA256 for now). ", algorithmName(alg))}
 	}
 
 	p := &Presented{}
@@ -169,7 +169,7 @@ func Parse(r *http.Request) (*Presented, error) {
 
 	id, scope, term, ok := splitCredential(credential)
 	if !ok {
-		return nil, &IncompleteError{fmt.Sprintf("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", shorten(credential))}
+		return nil, &IncompleteError{fmt.Sprintf("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", credentialName(credential))}
 	}
 	p.AccessKeyID, p.Date, p.Region, p.Service, p.Terminator = id, scope.day, scope.region, scope.service, term
 
@@ -319,6 +319,28 @@ func appendHeaderKey(dst []byte, name string) []byte {
 func hashed(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// algorithmName repeats a scheme, but not a key that stands in its place.
+func algorithmName(s string) string {
+	switch {
+	case strings.HasPrefix(s, "AWS") && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") == "":
+		return shorten(s)
+	case strings.EqualFold(s, "Basic"), strings.EqualFold(s, "Digest"), strings.EqualFold(s, "Bearer"), strings.EqualFold(s, "Negotiate"):
+		return s
+	default:
+		return "(SHA-256, Base64) " + hashed(s)
+	}
+}
+
+// credentialName repeats a scope after an id, but not a secret in its place: ids
+// are upper-case, and secrets may hold slashes.
+func credentialName(s string) string {
+	id, scope, _ := strings.Cut(s, "/")
+	if strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789") == "" && strings.HasSuffix(scope, "/aws4_request") {
+		return shorten(s)
+	}
+	return "(SHA-256, Base64) " + hashed(s)
 }
 
 // shorten bounds what an error repeats of the request.
