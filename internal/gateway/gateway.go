@@ -25,6 +25,7 @@ type Gateway struct {
 	Policy   catalog.Policy
 	Region   string // where neither the credential nor the host names one
 	Upstream Upstream
+	Access   Access // nil: every account has every model
 	Log      activity.Log
 	Now      func() time.Time
 
@@ -84,6 +85,10 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 		return err
 	}
 	t.model, t.warnings = resolved.model, resolved.warnings
+	allowed, err := g.allow(ctx, caller, head, resolved)
+	if err != nil {
+		return err
+	}
 	if head.refused != nil {
 		return head.refused
 	}
@@ -91,7 +96,7 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 	if err != nil {
 		return err
 	}
-	grant, err := g.authorise(caller, head, body, resolved)
+	grant, err := g.authorise(caller, head, body, allowed)
 	if err != nil {
 		return err
 	}
@@ -219,8 +224,10 @@ type resolution struct {
 	warnings []string
 }
 
-func (g *Gateway) resolve(_ identity.Caller, head *Head) (*resolution, error) {
-	res, err := g.Catalog.Resolve(head.Ref, head.Region, g.policy(head))
+func (g *Gateway) resolve(caller identity.Caller, head *Head) (*resolution, error) {
+	p := g.policy(head)
+	p.OwnAccount = caller.Account
+	res, err := g.Catalog.Resolve(head.Ref, head.Region, p)
 	if err != nil {
 		return nil, err
 	}
@@ -240,13 +247,32 @@ func (g *Gateway) policy(head *Head) catalog.Policy {
 	return p
 }
 
+// Access says whether an account may call a model in a Region. An error is a
+// refusal, a *messages.Error in AWS's own words, or a failure to find out.
+type Access interface {
+	Allowed(ctx context.Context, account, region string, m *catalog.Model, api catalog.API) error
+}
+
+// allowance is a resolution that the caller's account may use. Only allow makes
+// one. AWS asks for access before it looks at the body; spec: service.md 2.4.
+type allowance struct{ *resolution }
+
+func (g *Gateway) allow(ctx context.Context, caller identity.Caller, head *Head, r *resolution) (allowance, error) {
+	if g.Access != nil {
+		if err := g.Access.Allowed(ctx, caller.Account, head.Region, r.model, apiOf(head)); err != nil {
+			return allowance{}, err
+		}
+	}
+	return allowance{r}, nil
+}
+
 // Grant says that a caller may use routes. Only authorise makes one.
 type Grant struct {
 	caller identity.Caller
 	routes []routing.Route
 }
 
-func (g *Gateway) authorise(caller identity.Caller, head *Head, body *Body, r *resolution) (*Grant, error) {
+func (g *Gateway) authorise(caller identity.Caller, head *Head, body *Body, r allowance) (*Grant, error) {
 	if err := g.checkModel(head, body, r.model); err != nil {
 		return nil, err
 	}
