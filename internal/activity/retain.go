@@ -1,0 +1,277 @@
+package activity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/activity/segment"
+)
+
+// tendLoop looks after the files: each minute, when much was written, and when
+// the disk works again.
+func (s *Store) tendLoop(ctx context.Context) {
+	every := time.NewTicker(tendEvery)
+	defer every.Stop()
+	for {
+		if err := s.Tend(ctx); err != nil && ctx.Err() == nil {
+			s.o.Log.Error("activity log: its files cannot be looked after", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		case <-s.tend:
+		}
+	}
+}
+
+// Tend writes records that could not be written, closes the segments of days
+// that are over, drops those past their time, and makes room.
+func (s *Store) Tend(ctx context.Context) error {
+	s.tidying.Lock()
+	defer s.tidying.Unlock()
+	s.written.Store(0)
+	now := s.o.Now()
+	s.catchLater()
+	return errors.Join(s.sealPast(DayOf(now)), s.dropOld(now), s.makeRoom(ctx, DayOf(now)))
+}
+
+// sealPast closes segments that no call holds any more, and moves the marks of
+// the others.
+func (s *Store) sealPast(today Day) error {
+	var errs []error
+	s.mu.Lock()
+	for d, f := range s.days {
+		f.mu.Lock()
+		calls := f.calls
+		f.mu.Unlock()
+		// Under the Store's lock: nobody may open the segment again until it is
+		// closed.
+		if d != today && calls == 0 {
+			errs = append(errs, f.seal())
+			delete(s.days, d)
+		}
+	}
+	s.mu.Unlock()
+	for _, f := range s.openDays() {
+		errs = append(errs, f.mark())
+		f.release()
+	}
+	return errors.Join(errs...)
+}
+
+// dropOld drops the days that ended Retention days ago.
+func (s *Store) dropOld(now time.Time) error {
+	days, err := daysIn(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, d := range days {
+		if d+1+Day(s.o.Retention) > DayOf(now) || s.held(d) {
+			continue
+		}
+		if s.o.BeforeDrop != nil {
+			if err := s.o.BeforeDrop(d); err != nil {
+				return fmt.Errorf("%s is kept for now: %w", d, err)
+			}
+		}
+		if err := s.forget(d, true); err != nil {
+			return err
+		}
+		for _, suffix := range []string{".cut", ""} {
+			if err := os.Remove(s.path(d) + suffix); err != nil && !isMissing(err) {
+				return err
+			}
+		}
+		s.o.Log.Info("activity log: a day is past its time and was dropped", "day", d, "retention_days", s.o.Retention)
+	}
+	return nil
+}
+
+func (s *Store) held(d Day) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.days[d] != nil
+}
+
+// makeRoom warns at 80 % of MaxBytes, and drops requests and answers of the
+// oldest days when it is full. When today's alone fill it, no more are kept.
+func (s *Store) makeRoom(ctx context.Context, today Day) error {
+	total, err := s.size()
+	if err != nil {
+		return err
+	}
+	if total > s.o.MaxBytes/5*4 {
+		if !s.warned.Swap(true) {
+			s.o.Log.Warn("activity log: little room is left; then requests and answers of the oldest days are dropped, their records are kept",
+				"bytes", total, "max_bytes", s.o.MaxBytes)
+		}
+	} else {
+		s.warned.Store(false)
+	}
+	days, err := daysIn(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, d := range days {
+		if total <= s.o.MaxBytes {
+			break
+		}
+		if d >= today || s.held(d) || s.stripped[d] {
+			continue
+		}
+		freed, err := s.strip(ctx, d)
+		if err != nil {
+			return err
+		}
+		s.stripped[d] = true
+		if total -= freed; freed > 0 {
+			s.o.Log.Warn("activity log: full; requests and answers of a day were dropped, its records are kept", "day", d, "bytes", freed, "max_bytes", s.o.MaxBytes)
+		}
+	}
+	if full := total > s.o.MaxBytes; s.full.Swap(full) != full {
+		if full {
+			s.o.Log.Error("activity log: full; requests and answers are not kept until a day ends or there is more room", "bytes", total, "max_bytes", s.o.MaxBytes)
+		} else {
+			s.o.Log.Info("activity log: requests and answers are kept again")
+		}
+	}
+	return nil
+}
+
+// size is what the folder's segments take.
+func (s *Store) size() (int64, error) {
+	list, err := os.ReadDir(s.dir)
+	if err != nil {
+		return 0, err
+	}
+	var total int64
+	for _, f := range list {
+		if !strings.Contains(f.Name(), segmentSuffix) {
+			continue
+		}
+		info, err := f.Info()
+		if err != nil && !isMissing(err) {
+			return 0, err
+		}
+		if err == nil {
+			total += info.Size()
+		}
+	}
+	return total, nil
+}
+
+// strip makes a day's segment anew with its records alone. Their order stays.
+func (s *Store) strip(ctx context.Context, d Day) (freed int64, err error) {
+	a := NewArchive(s.dir, nil)
+	before, err := a.end(d)
+	if err != nil {
+		return 0, err
+	}
+	tmp := filepath.Join(s.dir, d.String()+".new")
+	if err := os.Remove(tmp); err != nil && !isMissing(err) {
+		return 0, err
+	}
+	out, _, err := segment.Open(tmp, segment.Options{Wrap: s.o.wrap})
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(tmp)
+	defer out.Close()
+	var meta []byte
+	_, err = a.walk(ctx, d, 0, func(row Row, _ segment.Entry) error {
+		if row.Record.Content == Kept {
+			row.Record.Content = Dropped
+		}
+		meta = appendClose(meta[:0], head{}, &row.Record)
+		_, err := out.Append(kindClose, meta)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	after := out.End()
+	if after >= before {
+		return 0, nil // there was nothing to drop
+	}
+	if err := errors.Join(out.Mark(after), out.Sync(after), out.Close()); err != nil {
+		return 0, err
+	}
+	// Who reads in between finds the day in the old segment or in the new one,
+	// never through an index of the other.
+	s.indexing.Lock()
+	defer s.indexing.Unlock()
+	if s.o.Index != nil {
+		if err := s.o.Index.Reset(ctx, d); err != nil {
+			return 0, err
+		}
+	}
+	if err := os.Rename(tmp, s.path(d)); err != nil {
+		return 0, err
+	}
+	signal(s.grown)
+	return before - after, nil
+}
+
+// late is a record that could not be written when its call was over.
+type late struct {
+	day     *dayFile
+	opening int64
+	meta    []byte
+}
+
+// maxLate bounds their memory.
+const maxLate = 10_000
+
+// later keeps the record of an Entry in memory until the disk takes it. Its
+// answer is lost.
+func (s *Store) later(e *Entry, meta []byte) {
+	h, rest, err := decodeHead(meta)
+	if err != nil {
+		return // unreachable: it was made just now
+	}
+	var r Record
+	if rec, _, err := cutSized(rest); err != nil || decodeRecord(rec, &r) != nil {
+		return // unreachable
+	}
+	if r.Content == Kept {
+		r.Content = Lost
+	}
+	s.lateMu.Lock()
+	defer s.lateMu.Unlock()
+	if len(s.late) == maxLate {
+		s.o.Log.Error("activity log: a record is lost", "id", r.RequestID)
+		return
+	}
+	e.day.mu.Lock()
+	e.day.calls++
+	e.day.mu.Unlock()
+	s.late = append(s.late, late{e.day, e.at.opening, appendClose(nil, h, &r)})
+	e.at.opening = 0 // it stays open until then
+}
+
+// catchLater writes what later has kept.
+func (s *Store) catchLater() {
+	s.lateMu.Lock()
+	defer s.lateMu.Unlock()
+	for len(s.late) > 0 {
+		l := s.late[0]
+		if _, err := l.day.file.Append(kindClose, l.meta); err != nil {
+			s.trouble.failed("records of before", err, s.o.Now())
+			return
+		}
+		l.day.mu.Lock()
+		delete(l.day.open, l.opening)
+		l.day.calls--
+		l.day.mu.Unlock()
+		s.late = s.late[1:]
+		signal(s.dirty)
+		signal(s.grown)
+		s.trouble.over()
+	}
+}
