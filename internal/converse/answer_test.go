@@ -239,6 +239,13 @@ func TestStreamsRefused(t *testing.T) {
 			t.Errorf("%s:\ngot  %v\nwant %s", in, err, want)
 		}
 	}
+	s := converse.NewStream(converse.Envelope{})
+	if err := firstError(begun+`{"type":"message_delta","delta":{"stop_reason":"end_turn"}}`+"\n"+`{"type":"message_stop"`, func(line []byte) error {
+		_, err := s.Event(messages.EventType(append(line, '}')), line)
+		return err
+	}); err == nil || s.Ended() {
+		t.Errorf("a stream cut in its last event: %v, ended %v", err, s.Ended())
+	}
 	const start = `messageStart {"role":"assistant"}` + "\n"
 	for in, want := range map[string]string{
 		`contentBlockStop {"contentBlockIndex":0}`: "The model sent contentBlockStop out of order.",

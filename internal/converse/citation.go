@@ -39,8 +39,10 @@ func (w *walker) citationsContent(v []byte) {
 			w.key("citations")
 			w.open('[')
 			for _, v := range w.array(v).each {
-				w.comma()
-				w.citationToMessages(v)
+				n := len(w.out)
+				if w.comma(); !w.citationToMessages(v) {
+					w.out = w.out[:n]
+				}
 			}
 			w.open(']')
 		default:
@@ -84,7 +86,9 @@ func (w *walker) joined(v []byte, of string) {
 	}
 }
 
-func (w *walker) citationToMessages(v []byte) {
+// citationToMessages writes one citation of Converse as Messages has it, and
+// reports whether it did.
+func (w *walker) citationToMessages(v []byte) bool {
 	var title, source, text, place, where []byte
 	for key, v := range w.object(v).each {
 		switch string(key) {
@@ -108,14 +112,13 @@ func (w *walker) citationToMessages(v []byte) {
 			l = &locations[i]
 		}
 	}
-	w.open('{')
-	defer w.open('}')
 	if l == nil {
 		w.push("location")
 		w.cannot("The location %s at %s is none that Messages can take back: it must be documentChar, documentPage, documentChunk or searchResultLocation.", show(place), w.dotted())
 		w.pop()
-		return
+		return false
 	}
+	w.open('{')
 	w.textMember("type", l.messages)
 	if text != nil {
 		w.push("sourceContent")
@@ -140,6 +143,8 @@ func (w *walker) citationToMessages(v []byte) {
 	w.renamed(where, l.index, l.theirIndex, l.start, l.theirStart, l.end, l.theirE)
 	w.pop()
 	w.pop()
+	w.open('}')
+	return true
 }
 
 // renamed writes the members of an object of integers under other names. pairs
@@ -166,8 +171,9 @@ func (w *walker) renamed(v []byte, pairs ...string) {
 	}
 }
 
-// citationToConverse writes one citation of Messages as Converse has it.
-func (w *walker) citationToConverse(v []byte) {
+// citationToConverse writes one citation of Messages as Converse has it, and
+// reports whether it did.
+func (w *walker) citationToConverse(v []byte) bool {
 	kind := blockType(v)
 	var l *location
 	for i := range locations {
@@ -177,9 +183,8 @@ func (w *walker) citationToConverse(v []byte) {
 	}
 	web := string(kind) == webLocation
 	if l == nil && !web {
-		w.cannot("%s: a citation of type %s cannot be carried over to Converse", w.dotted(), kind)
-		w.out = append(w.out, `{}`...)
-		return
+		w.cannot("%s: the citation %s cannot be carried over to Converse", w.dotted(), show(kind))
+		return false
 	}
 	var title, source, text, url, index, start, end []byte
 	for key, v := range w.object(v).each {
@@ -243,6 +248,7 @@ func (w *walker) citationToConverse(v []byte) {
 		w.stringMember("title", title)
 	}
 	w.open('}')
+	return true
 }
 
 func domainOf(url []byte) string {

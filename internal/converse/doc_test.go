@@ -16,7 +16,7 @@ const docFile = "../../docs/converse.md"
 
 // docs/converse.md is made of the tables; -update writes it.
 func TestDoc(t *testing.T) {
-	got := document()
+	got := markdown()
 	if *update {
 		if err := os.MkdirAll("../../docs", 0o777); err != nil {
 			t.Fatal(err)
@@ -31,7 +31,7 @@ func TestDoc(t *testing.T) {
 	}
 }
 
-func document() []byte {
+func markdown() []byte {
 	var b bytes.Buffer
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# Converse and Messages")

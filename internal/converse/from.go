@@ -304,19 +304,25 @@ func (c *converser) textBlock(v []byte, at Place) (cache []byte) {
 		c.pop()
 		citations = nil
 	}
-	if citations == nil {
+	start, n := len(c.out), 0
+	c.element(`{"citationsContent":{"citations":[`)
+	c.in("citations", citations, func(v []byte) {
+		for _, v := range c.array(v).each {
+			before := len(c.out)
+			if c.comma(); c.citationToConverse(v) {
+				n++
+			} else {
+				c.out = c.out[:before]
+			}
+		}
+	})
+	if n == 0 {
+		c.out = c.out[:start]
 		c.element(`{`)
 		c.member("text", text)
 		c.open('}')
 		return cache
 	}
-	c.element(`{"citationsContent":{"citations":[`)
-	c.in("citations", citations, func(v []byte) {
-		for _, v := range c.array(v).each {
-			c.comma()
-			c.citationToConverse(v)
-		}
-	})
 	c.out = append(c.out, `],"content":[{"text":`...)
 	c.out = append(c.out, text...)
 	c.out = append(c.out, `}]}}`...)

@@ -295,7 +295,9 @@ func (r *request) jsonSchema(v []byte) (schema []byte) {
 			}
 		case "name", "description":
 			// Labels: Claude's format has no place for them, and AWS takes them.
-			r.drop("a label without effect on a Claude model")
+			if r.isString(v) {
+				r.drop("a label without effect on a Claude model")
+			}
 		default:
 			r.extra(key)
 		}

@@ -177,3 +177,101 @@ func mustJSON(t *testing.T, v any) []byte {
 	}
 	return raw
 }
+
+// The request that has every member of all three.
+var rootShape, rootName = schemas.ConverseStreamRequest, "ConverseStreamRequest"
+
+// objects lists where doc has an object that the shape describes.
+func objects(shape *smithy.Schema, name string, doc any) (paths [][]any) {
+	paths = append(paths, []any{})
+	for _, m := range find(shape, name, doc) {
+		s, path := shape, []any{}
+		v := doc
+		for _, p := range m.path {
+			path = append(path, p)
+			switch p := p.(type) {
+			case string:
+				if s.Type() == smithy.ShapeTypeMap {
+					s = s.MapValue()
+				} else {
+					s = s.Member(p)
+				}
+				v = v.(map[string]any)[p]
+			case int:
+				s = s.ListMember()
+				v = v.([]any)[p]
+			}
+		}
+		if _, ok := v.(map[string]any); ok && s != nil && (s.Type() == smithy.ShapeTypeStructure || s.Type() == smithy.ShapeTypeUnion) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// plainObjects lists the objects of a Messages conversation but tools' inputs
+// and whose absence means the same.
+func plainObjects(v any, path []any) (paths [][]any) {
+	switch v := v.(type) {
+	case []any:
+		for i, e := range v {
+			paths = append(paths, plainObjects(e, append(slices.Clone(path), i))...)
+		}
+	case map[string]any:
+		paths = append(paths, path)
+		for k, e := range v {
+			if k != "input" && k != "caller" {
+				paths = append(paths, plainObjects(e, append(slices.Clone(path), k))...)
+			}
+		}
+	}
+	return paths
+}
+
+// put gives doc with value at path.
+func put(t *testing.T, doc any, path []any, value any) []byte {
+	t.Helper()
+	copied := parse(t, mustJSON(t, doc))
+	v := copied
+	for _, p := range path[:len(path)-1] {
+		switch p := p.(type) {
+		case string:
+			v = v.(map[string]any)[p]
+		case int:
+			v = v.([]any)[p]
+		}
+	}
+	v.(map[string]any)[path[len(path)-1].(string)] = value
+	return mustJSON(t, copied)
+}
+
+func valueAt(doc any, path []any) any {
+	for _, p := range path {
+		switch p := p.(type) {
+		case string:
+			doc = doc.(map[string]any)[p]
+		case int:
+			doc = doc.([]any)[p]
+		}
+	}
+	return doc
+}
+
+// same says whether two values have the same JSON type.
+func same(a, b any) bool {
+	kind := func(v any) string {
+		switch v.(type) {
+		case string:
+			return "string"
+		case bool:
+			return "bool"
+		case []any:
+			return "array"
+		case map[string]any:
+			return "object"
+		default:
+			return "number"
+		}
+	}
+	return kind(a) == kind(b)
+}

@@ -305,9 +305,13 @@ func (s *Stream) write(kind string, v []byte) {
 }
 
 func (s *Stream) citation(v []byte) {
+	events, n := len(s.marks), len(s.c.out)
 	s.deltaEvent()
 	s.c.key("citation")
-	s.c.citationToConverse(v)
+	if !s.c.citationToConverse(v) {
+		s.marks, s.c.out = s.marks[:events], s.c.out[:n]
+		return
+	}
 	s.end(`}}`)
 }
 
@@ -464,5 +468,5 @@ func (s *Stream) messageStop(data []byte) {
 	c.key("usage")
 	c.writeUsage(&s.usage)
 	s.end(`}`)
-	s.ended = true
+	s.ended = !c.faulty()
 }

@@ -255,9 +255,13 @@ func (s *StreamReader) delta(kind, v []byte) {
 		}
 	case "citation":
 		s.begin(textOpen)
+		events, n := len(s.marks), len(r.out)
 		s.deltaEvent("citations_delta")
 		r.key("citation")
-		r.citationToMessages(v)
+		if !r.citationToMessages(v) {
+			s.marks, r.out = s.marks[:events], r.out[:n]
+			return
+		}
 		s.end(`}}`)
 	default: // toolResult, image: Claude answers with neither
 		if s.open == noBlock {
@@ -347,5 +351,5 @@ func (s *StreamReader) metadata(payload []byte) {
 	s.event(messages.EventMessageStop)
 	r.intervened(s.reason)
 	s.end(`}`)
-	s.ended = true
+	s.ended = !r.faulty()
 }
