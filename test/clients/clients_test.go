@@ -28,6 +28,7 @@ type client struct {
 	refused   failure // a wrong secret
 	throttled failure // an error in the middle of a stream
 	cut       failure // a stream that ends before its end
+	invalid   failure // a request that the service refuses, of the clients that know Converse
 }
 
 // failure is what a client makes of an error: its own type, not a text.
@@ -79,7 +80,7 @@ func TestClients(t *testing.T) {
 // all are the client's operations in the matrix's order.
 func (c client) all() []string {
 	var names []string
-	for _, op := range slices.Concat(columns[0], columns[1]) {
+	for _, op := range slices.Concat(columns[:]...) {
 		if c.own[op] != nil || slices.Contains(c.operations, op) {
 			names = append(names, op)
 		}
@@ -172,7 +173,7 @@ func nodeProgram(tree, installed, program string) (string, error) {
 	if err := os.Symlink(filepath.Join(installed, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
 		return "", err
 	}
-	for _, name := range []string{"report.mjs", program} {
+	for _, name := range []string{"report.mjs", "aws_converse.mjs", program} {
 		b, err := os.ReadFile(filepath.Join(tree, "js", name))
 		if err != nil {
 			return "", err

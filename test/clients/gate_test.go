@@ -1,8 +1,10 @@
 package clients
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"regexp"
@@ -16,6 +18,7 @@ type gate struct {
 	l    net.Listener
 	mu   sync.Mutex
 	open map[string]chan struct{}
+	seen map[string][]byte // the last body that names a ticket
 }
 
 var ticket = regexp.MustCompile(`gate-[A-Za-z0-9-]+`)
@@ -25,7 +28,7 @@ func newGate() (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{url: "http://" + l.Addr().String(), l: l, open: map[string]chan struct{}{}}
+	g := &gate{url: "http://" + l.Addr().String(), l: l, open: map[string]chan struct{}{}, seen: map[string][]byte{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/messages", g.messages)
 	go http.Serve(l, mux)
@@ -46,7 +49,16 @@ func (g *gate) passage(ticket string) chan struct{} {
 
 func (g *gate) release(ticket string) { close(g.passage(ticket)) }
 
+// got is the body of the last call that names the ticket.
+func (g *gate) got(ticket string) []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.seen[ticket]
+}
+
 const (
+	gateWhole = "ok"
+	gateCited = "Lanyang leads."
 	gateFirst = "before the gate"
 	gateRest  = ", after the gate"
 )
@@ -57,14 +69,26 @@ func (g *gate) messages(w http.ResponseWriter, r *http.Request) {
 		Stream   bool
 		Messages []struct{ Content json.RawMessage }
 	}
-	if err := json.NewDecoder(r.Body).Decode(&call); err != nil || len(call.Messages) == 0 {
+	body, err := io.ReadAll(r.Body)
+	if err != nil || json.Unmarshal(body, &call) != nil || len(call.Messages) == 0 {
 		http.Error(w, `{"type":"error","error":{"type":"invalid_request_error","message":"unreadable"}}`, http.StatusBadRequest)
 		return
 	}
+	held := ticket.Find(call.Messages[len(call.Messages)-1].Content)
+	if held != nil {
+		g.mu.Lock()
+		g.seen[string(held)] = body
+		g.mu.Unlock()
+	}
 	if !call.Stream {
+		block := fmt.Sprintf(`{"type":"text","text":%q}`, gateWhole)
+		if bytes.Contains(body, []byte(`"enabled":true`)) {
+			block = fmt.Sprintf(`{"type":"text","text":%q,"citations":[{"type":"page_location","cited_text":"Lanyang 4120",`+
+				`"document_index":0,"document_title":"report","start_page_number":1,"end_page_number":2}]}`, gateCited)
+		}
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"id":"msg_1","type":"message","role":"assistant","model":%q,"content":[{"type":"text","text":"ok"}],`+
-			`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":1}}`, call.Model)
+		fmt.Fprintf(w, `{"id":"msg_1","type":"message","role":"assistant","model":%q,"content":[%s],`+
+			`"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":3,"output_tokens":1}}`, call.Model, block)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -77,9 +101,9 @@ func (g *gate) messages(w http.ResponseWriter, r *http.Request) {
 	event("content_block_start", `{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`)
 	delta(gateFirst)
 	http.NewResponseController(w).Flush()
-	if t := ticket.Find(call.Messages[len(call.Messages)-1].Content); t != nil {
+	if held != nil {
 		select {
-		case <-g.passage(string(t)):
+		case <-g.passage(string(held)):
 		case <-r.Context().Done():
 			return
 		}

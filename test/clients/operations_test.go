@@ -10,9 +10,10 @@ import (
 	"testing"
 )
 
-// columns are the matrix's, in two tables: the runtime with its control plane, and Anthropic Messages on mantle.
-var columns = [2][]string{
+// columns are the matrix's, a table each: the runtime with its control plane, Converse, and Anthropic Messages on mantle.
+var columns = [...][]string{
 	{"plain", "stream", "error", "cut", "tools", "1m", "list", "count", "sts", "refused", "polluted", "page", "api-key", "tls"},
+	{"converse", "converse-stream", "converse-tools", "converse-pdf", "converse-count", "converse-error"},
 	{"mantle", "mantle-stream", "mantle-count", "mantle-refused"},
 }
 
@@ -22,8 +23,8 @@ var operations = map[string]func(*testing.T, *subject){
 	"mantle":         func(t *testing.T, s *subject) { answers(t, s.done(t, "mantle", hello), "claude-opus-4-8") },
 	"stream":         func(t *testing.T, s *subject) { streams(t, s, "stream") },
 	"mantle-stream":  func(t *testing.T, s *subject) { streams(t, s, "mantle-stream") },
-	"error":          func(t *testing.T, s *subject) { breaks(t, s, "throttle midway", s.throttled) },
-	"cut":            func(t *testing.T, s *subject) { breaks(t, s, "cut midway", s.cut) },
+	"error":          func(t *testing.T, s *subject) { breaks(t, s, "stream", "throttle midway", s.throttled) },
+	"cut":            func(t *testing.T, s *subject) { breaks(t, s, "stream", "cut midway", s.cut) },
 	"tools":          tools,
 	"1m":             func(t *testing.T, s *subject) { answers(t, s.done(t, "beta", hello), "claude-opus-4-6") },
 	"list":           listed,
@@ -35,6 +36,13 @@ var operations = map[string]func(*testing.T, *subject){
 	"api-key":        func(t *testing.T, s *subject) { apiKeys(t, s, shared.outcrop) },
 	"tls":            overTLS,
 	"polluted":       polluted,
+
+	"converse":        conversePlain,
+	"converse-stream": converseStream,
+	"converse-tools":  converseTools,
+	"converse-pdf":    conversePDF,
+	"converse-count":  converseCount,
+	"converse-error":  converseError,
 }
 
 const hello = "Hello, world"
@@ -53,9 +61,10 @@ func answers(t *testing.T, l line, model string) {
 	}
 }
 
-// streams proves that the first words reach the client while the upstream still holds the rest: the gate opens
-// only when the client has said that it has them.
-func streams(t *testing.T, s *subject, op string) {
+// gated runs a stream, and proves that the first words reach the client while the upstream still holds the rest:
+// the gate opens only when the client has said that it has them.
+func gated(t *testing.T, s *subject, op string) line {
+	t.Helper()
 	ticket := "gate-" + s.name + "-" + op
 	released := false
 	l, err := run(s.call(t, shared.gated, nil, op, ticket), func(first line) {
@@ -70,8 +79,16 @@ func streams(t *testing.T, s *subject, op string) {
 	if err != nil {
 		t.Fatalf("first words seen: %v: %v", released, err)
 	}
-	if !released || l.Event != "done" || l.Text != gateFirst+gateRest || l.Stop != "end_turn" || !strings.HasPrefix(l.ID, "msg_bdrk_") {
+	if !released || l.Event != "done" {
 		t.Errorf("first words seen while the rest was held: %v; the answer is %+v", released, l)
+	}
+	return l
+}
+
+func streams(t *testing.T, s *subject, op string) {
+	l := gated(t, s, op)
+	if l.Text != gateFirst+gateRest || l.Stop != "end_turn" || !strings.HasPrefix(l.ID, "msg_bdrk_") {
+		t.Errorf("the answer is %+v", l)
 	}
 	if l.Metrics != nil && (l.Metrics["outputTokenCount"] != int64(l.OutputTokens) || l.Metrics["inputTokenCount"] != int64(l.InputTokens)) {
 		t.Errorf("the metrics say %v; usage is %d in, %d out", l.Metrics, l.InputTokens, l.OutputTokens)
@@ -79,9 +96,10 @@ func streams(t *testing.T, s *subject, op string) {
 }
 
 // breaks runs a stream that fails after some words: the client must get them, and then an error of its own type.
-func breaks(t *testing.T, s *subject, prompt string, want failure) {
+func breaks(t *testing.T, s *subject, op, prompt string, want failure) {
+	t.Helper()
 	words := ""
-	l, err := run(s.call(t, shared.outcrop, nil, "stream", prompt), func(first line) { words = first.Text })
+	l, err := run(s.call(t, shared.outcrop, nil, op, prompt), func(first line) { words = first.Text })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,15 +137,20 @@ const wrongSecret = "AWS_SECRET_ACCESS_KEY=thisIsNotTheSecretOfAnyKeyOfThisServe
 
 func tools(t *testing.T, s *subject) {
 	l := s.done(t, "tools", "What is the weather in Taipei?")
+	calls(t, l)
+	if l.Text != "It is 18 degrees in Taipei." || l.Stop != "end_turn" {
+		t.Errorf("the answer is %q, stop %s", l.Text, l.Stop)
+	}
+}
+
+func calls(t *testing.T, l line) {
+	t.Helper()
 	var input struct{ City string }
 	if err := json.Unmarshal(l.ToolInput, &input); err != nil {
 		t.Error(err)
 	}
 	if l.Tool != "get_weather" || input.City != "Taipei" || l.ToolStop != "tool_use" || !strings.HasPrefix(l.ToolID, "toolu_bdrk_") {
 		t.Errorf("the call is %s %s %s, stop %s", l.ToolID, l.Tool, l.ToolInput, l.ToolStop)
-	}
-	if l.Text != "It is 18 degrees in Taipei." || l.Stop != "end_turn" {
-		t.Errorf("the answer is %q, stop %s", l.Text, l.Stop)
 	}
 }
 

@@ -3,6 +3,7 @@ package clients
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -142,6 +143,12 @@ var cliOwn = map[string]func(*testing.T, *subject){
 		lists(t, models)
 	},
 }
+
+var cliAll = func() map[string]func(*testing.T, *subject) {
+	all := maps.Clone(cliOwn)
+	maps.Copy(all, cliConverse)
+	return all
+}()
 
 const cliBody = `{"anthropic_version":"bedrock-2023-05-31","max_tokens":256,"messages":[{"role":"user","content":"Hello, world"}]}`
 

@@ -22,8 +22,9 @@ var clients = []client{
 		refused:   failure{Type: "botocore.exceptions.ClientError", Code: "InvalidSignatureException"},
 		throttled: failure{Type: "botocore.exceptions.EventStreamError", Code: "throttlingException"},
 		cut:       failure{Type: "botocore.exceptions.EventStreamError", Code: "modelStreamErrorException"},
+		invalid:   failure{Type: "botocore.errorfactory.ValidationException", Code: "ValidationException"},
 	},
-	{name: "aws-cli", pkg: "awscli", env: "awscli", own: cliOwn},
+	{name: "aws-cli", pkg: "awscli", env: "awscli", own: cliAll},
 	{
 		name: "bedrock-sdk-typescript", pkg: "@anthropic-ai/bedrock-sdk", env: "js", program: "anthropic_bedrock.mjs",
 		operations: []string{
@@ -54,6 +55,7 @@ var clients = []client{
 		refused:   failure{Type: "smithy.APIError", Code: "InvalidSignatureException", Status: 403},
 		throttled: failure{Type: "*types.ThrottlingException", Code: "ThrottlingException"},
 		cut:       failure{Type: "smithy.APIError", Code: "ModelStreamErrorException"},
+		invalid:   failure{Type: "*types.ValidationException", Code: "ValidationException", Status: 400},
 	},
 	{name: "claude-code", pkg: "@anthropic-ai/claude-code", env: "claude-code", own: claudeOwn},
 	{
@@ -62,6 +64,7 @@ var clients = []client{
 		refused:    failure{Type: "BedrockRuntimeServiceException", Code: "InvalidSignatureException", Status: 403},
 		throttled:  failure{Type: "ThrottlingException", Code: "ThrottlingException"},
 		cut:        failure{Type: "ModelStreamErrorException", Code: "ModelStreamErrorException"},
+		invalid:    failure{Type: "ValidationException", Code: "ValidationException", Status: 400},
 	},
 }
 
@@ -76,5 +79,6 @@ var (
 	}
 	awsOperations = []string{
 		"plain", "stream", "error", "cut", "tools", "list", "count", "sts", "refused", "polluted", "api-key", "tls",
+		"converse", "converse-stream", "converse-tools", "converse-pdf", "converse-count", "converse-error",
 	}
 )

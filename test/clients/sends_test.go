@@ -29,7 +29,7 @@ func TestSends(t *testing.T) {
 	var all []string
 	t.Run("sends", func(t *testing.T) {
 		for _, c := range clients {
-			for _, op := range []string{"plain", "stream", "beta", "mantle"} {
+			for _, op := range []string{"plain", "stream", "beta", "mantle", "converse", "converse-stream"} {
 				if !c.sends(op) {
 					continue
 				}
@@ -60,8 +60,11 @@ func TestSends(t *testing.T) {
 }
 
 func (c client) sends(op string) bool {
-	column := map[string]string{"plain": "plain", "stream": "stream", "beta": "1m", "mantle": "mantle"}[op]
-	return c.program != "" && c.own[column] == nil && strings.Contains(strings.Join(c.operations, " ")+" ", column+" ")
+	column := op
+	if op == "beta" {
+		column = "1m"
+	}
+	return c.program != "" && c.own[column] == nil && slices.Contains(c.operations, column)
 }
 
 var signature = regexp.MustCompile(`^AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/(\S+), SignedHeaders=([^,]+), Signature=[0-9a-f]{64}$`)

@@ -199,6 +199,12 @@ type line struct {
 	InputTokens  int `json:"input_tokens"`
 	OutputTokens int `json:"output_tokens"`
 
+	TotalTokens int `json:"total_tokens"`
+	Latency     int
+	Order       []string // of a stream's events
+	Page        int      // that is cited
+	Quoted      string
+
 	Tool      string
 	ToolID    string          `json:"tool_id"`
 	ToolInput json.RawMessage `json:"tool_input"`
@@ -214,6 +220,8 @@ type line struct {
 	Type, Code, Message string
 	Status              int
 	RequestID           string `json:"request_id"`
+
+	answer map[string]any // the message itself, where it goes back
 }
 
 // run starts a client's program and gives its last line; first is called when the program says that the first

@@ -246,9 +246,11 @@ func explain(err error) report.Fields {
 	if refused, ok := errors.AsType[smithy.APIError](err); ok {
 		f["type"], f["code"] = "smithy.APIError", refused.ErrorCode()
 	}
-	if stream, ok := errors.AsType[*types.ThrottlingException](err); ok {
+	if _, ok := errors.AsType[*types.ThrottlingException](err); ok {
 		f["type"] = "*types.ThrottlingException"
-		f["code"] = stream.ErrorCode()
+	}
+	if _, ok := errors.AsType[*types.ValidationException](err); ok {
+		f["type"] = "*types.ValidationException"
 	}
 	if response, ok := errors.AsType[*awshttp.ResponseError](err); ok {
 		f["status"], f["request_id"] = response.HTTPStatusCode(), response.ServiceRequestID()
@@ -264,5 +266,12 @@ func main() {
 		"list":         list,
 		"count-tokens": count,
 		"identity":     identity,
+
+		"converse":           conversePlain,
+		"converse-stream":    converseStream,
+		"converse-tools":     converseTools,
+		"converse-pdf":       conversePDF(nil),
+		"converse-pdf-cited": conversePDF(&types.CitationsConfig{Enabled: aws.Bool(true)}),
+		"converse-count":     converseCount,
 	}, explain)
 }

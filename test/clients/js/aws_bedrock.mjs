@@ -13,6 +13,7 @@ import {
   InvokeModelWithResponseStreamCommand,
 } from '@aws-sdk/client-bedrock-runtime';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
+import { converse } from './aws_converse.mjs';
 import { main, message, say, weather } from './report.mjs';
 
 const model = 'global.anthropic.claude-opus-4-6-v1:0';
@@ -100,4 +101,5 @@ await main({
   list,
   'count-tokens': count,
   identity,
+  ...converse,
 });

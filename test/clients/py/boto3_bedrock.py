@@ -4,6 +4,7 @@ import json
 
 import boto3
 
+import boto3_converse
 from report import WEATHER, main, say
 
 MODEL = "global.anthropic.claude-opus-4-6-v1:0"
@@ -111,4 +112,5 @@ main({
     "list": listing,
     "count-tokens": count,
     "identity": identity,
+    **boto3_converse.OPERATIONS,
 })
