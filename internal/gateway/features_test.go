@@ -9,12 +9,14 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/converse"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // ways in to a model, with the head that each makes.
 var ways = map[catalog.API]Head{
 	catalog.Invoke:   {Operation: bedrockapi.InvokeModel},
+	catalog.Converse: {Operation: bedrockapi.Converse, Settings: new(converse.Settings)}, // once translated
 	catalog.Messages: {Operation: bedrockapi.CreateMessage},
 	catalog.Mantle:   {Operation: bedrockapi.CreateMessage, Mantle: true},
 	catalog.Count:    {Operation: bedrockapi.CountMessage}, // CountTokens itself is refused for some

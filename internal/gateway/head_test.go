@@ -194,7 +194,8 @@ func FuzzBody(f *testing.F) {
 	f.Add([]byte(helloMessages), uint8(1))
 	f.Add([]byte(strings.Replace(hello, "bedrock-2023-05-31", "2026-10-21", 1)), uint8(2))
 	f.Add([]byte(`{"anthropic_version":"2026-10-21","max_tokens":1,"messages":[{"role":"assistant","content":[{"type":"document"}]}],"tools":[{"type":"web_search_1"}]}`), uint8(0))
-	ops := []*bedrockapi.Operation{bedrockapi.InvokeModel, bedrockapi.CreateMessage, bedrockapi.CountTokens, bedrockapi.CountMessage}
+	f.Add([]byte(`{"messages":[{"role":"user","content":[{"text":"hi"},{"document":{"format":"txt","name":"a","source":{"bytes":"aGk="}}}]}],"inferenceConfig":{"maxTokens":5}}`), uint8(4))
+	ops := []*bedrockapi.Operation{bedrockapi.InvokeModel, bedrockapi.CreateMessage, bedrockapi.CountTokens, bedrockapi.CountMessage, bedrockapi.Converse}
 	f.Fuzz(func(t *testing.T, body []byte, which uint8) {
 		op := ops[int(which)%len(ops)]
 		ref := ""
@@ -204,7 +205,11 @@ func FuzzBody(f *testing.F) {
 		for _, strict := range []bool{false, true} {
 			g, _ := newGateway(t, &canned{frames: whole()})
 			g.Policy.Strict = strict
-			if err := g.Do(t.Context(), newCall(op, ref, string(body)), &paper{}); err != nil && messages.AsError(err).Kind == messages.Internal {
+			call := newCall(op, ref, string(body))
+			if op == bedrockapi.Converse {
+				call.Dialect = Converse
+			}
+			if err := g.Do(t.Context(), call, &paper{}); err != nil && messages.AsError(err).Kind == messages.Internal {
 				t.Fatalf("%v", err)
 			}
 		}
