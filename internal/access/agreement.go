@@ -19,22 +19,25 @@ var modelIDs = regexp.MustCompile(`\A(?:` + modelIDPattern + `)\z`)
 // ARN, whatever the Region.
 func (s *Service) model(id string) (*catalog.Model, error) {
 	var f faults
-	switch {
-	case id == "":
-		f.required("modelId")
-	default:
-		f.length("modelId", id, 0, 140)
-		f.match("modelId", id, modelIDs, modelIDPattern)
-	}
+	f.modelID(id)
 	if err := f.err(); err != nil {
 		return nil, err
 	}
 	m, ok := s.Catalog.Lookup(id)
 	if !ok || id != m.ID && (s.Strict || !slices.Contains(m.Aliases, id)) || s.Strict && m.Lifecycle.Stage(s.Now()) == catalog.Retired {
 		return nil, messages.Errorf(messages.InvalidRequest, "The provided model identifier is invalid.").
-			WithHint("it takes the id of a model, without a profile's prefix: anthropic.claude-…")
+			WithHint("it takes the id of a model, without a profile's prefix: anthropic.claude-opus-5")
 	}
 	return m, nil
+}
+
+func (f *faults) modelID(id string) {
+	if id == "" {
+		f.required("modelId")
+		return
+	}
+	f.length("modelId", id, 0, 140)
+	f.match("modelId", id, modelIDs, modelIDPattern)
 }
 
 // Availability is what stands between an account and a model.
@@ -61,15 +64,19 @@ func (s *Service) Availability(ctx context.Context, sc Scope, modelID string) (A
 
 // Agree records that the account takes the offer of that token.
 func (s *Service) Agree(ctx context.Context, sc Scope, modelID, token string) error {
+	var f faults
+	if token == "" {
+		f.required("offerToken")
+	}
+	f.modelID(modelID)
+	if err := f.err(); err != nil {
+		return err
+	}
 	m, err := s.model(modelID)
 	if err != nil {
 		return err
 	}
 	switch {
-	case token == "":
-		var f faults
-		f.required("offerToken")
-		return f.err()
 	case token != offerToken(sc, m):
 		return messages.Errorf(messages.InvalidRequest, "The provided offer token is invalid.").
 			WithHint("ListFoundationModelAgreementOffers gives the token of this model, account and Region")

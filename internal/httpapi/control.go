@@ -37,7 +37,7 @@ type (
 	}
 	profileSummary struct {
 		InferenceProfileName string         `json:"inferenceProfileName"`
-		Description          string         `json:"description"`
+		Description          string         `json:"description,omitempty"`
 		CreatedAt            *time.Time     `json:"createdAt,omitempty"`
 		UpdatedAt            *time.Time     `json:"updatedAt,omitempty"`
 		InferenceProfileArn  string         `json:"inferenceProfileArn"`
@@ -164,9 +164,18 @@ func (x *exchange) listInferenceProfiles(caller identity.Caller, _ []byte) error
 			return messages.Errorf(messages.InvalidRequest, "The pagination token is not valid.").WithCause(err)
 		}
 	}
-	var all []catalog.InferenceProfile
-	if kind != "APPLICATION" { // there are none of those yet
-		all = x.Gateway.Catalog.InferenceProfiles(x.region(caller), x.policy())
+	var all []profileSummary
+	if kind != "APPLICATION" {
+		for _, p := range x.Gateway.Catalog.InferenceProfiles(x.region(caller), x.policy()) {
+			all = append(all, x.profileOf(p))
+		}
+	}
+	if kind != "SYSTEM_DEFINED" {
+		own, err := x.applicationProfiles(x.scope(caller))
+		if err != nil {
+			return err
+		}
+		all = append(all, own...)
 	}
 	out := struct {
 		Summaries []profileSummary `json:"inferenceProfileSummaries"`
@@ -174,9 +183,7 @@ func (x *exchange) listInferenceProfiles(caller identity.Caller, _ []byte) error
 	}{Summaries: []profileSummary{}}
 	start = min(start, len(all))
 	end := min(start+size, len(all))
-	for _, p := range all[start:end] {
-		out.Summaries = append(out.Summaries, x.profileOf(p))
-	}
+	out.Summaries = append(out.Summaries, all[start:end]...)
 	if end < len(all) {
 		out.NextToken = pageToken(end)
 	}
@@ -201,6 +208,12 @@ func parsePageToken(s string) (int, error) {
 }
 
 func (x *exchange) getInferenceProfile(caller identity.Caller, _ []byte) error {
+	if own, ok, err := x.findApplicationProfile(x.scope(caller)); ok || err != nil {
+		if err != nil {
+			return err
+		}
+		return x.replyJSON(own)
+	}
 	p, err := x.Gateway.Catalog.InferenceProfile(x.label, x.region(caller), x.policy())
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/access"
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
@@ -26,7 +27,8 @@ import (
 type Server struct {
 	Gateway *gateway.Gateway
 	Auth    *identity.Authenticator
-	Account string // whose models and profiles the control plane lists
+	Access  *access.Service // nil: the operations on it are not served
+	Account string          // whose models and profiles the control plane lists
 	Version string
 	Hop     string             // this server's own id; a request that carries it has come round
 	Bodies  *Budget            // memory for request bodies
@@ -48,7 +50,7 @@ type exchange struct {
 	r         *http.Request
 	op        *bedrockapi.Operation
 	surface   bedrockapi.Surface
-	label     string // of the path, decoded
+	label     string // of the path, decoded, or what the body names in its place
 	requestID string
 	start     time.Time
 	begun     bool // the status has been written
@@ -174,6 +176,9 @@ func (x *exchange) handle() error {
 	case bedrockapi.GetCallerIdentity:
 		return x.control((*exchange).getCallerIdentity)
 	default:
+		if m, changes := manage(x.op); m != nil && x.Access != nil {
+			return x.managed(m, changes)
+		}
 		return messages.Errorf(messages.UnknownOperation, "%s is not served yet.", x.op.Name)
 	}
 }
@@ -212,7 +217,7 @@ var errPanic = errors.New("panic")
 // record is the Record of a call that the gateway has not seen.
 func (x *exchange) record(err error) activity.Record {
 	rec := activity.Record{RequestID: x.requestID, Time: x.start, Duration: x.Now().Sub(x.start), Operation: x.op.Name,
-		Ref: x.label, Status: http.StatusOK}
+		Ref: x.label, Status: x.op.Success}
 	if err != nil {
 		e := messages.AsError(err)
 		rec.Status, rec.ErrorCode, rec.Error = bedrockapi.Status(x.surface, e.Kind), bedrockapi.ExceptionOf(e.Kind).Name, e.Error()

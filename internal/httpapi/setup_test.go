@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/access"
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
@@ -57,8 +58,10 @@ func newSetupOver(t testing.TB, up gateway.Upstream) *setup {
 	keys := identity.NewRing(
 		[]identity.AccessKey{{Owner: owner, ID: testKey, Secret: testSecret}},
 		[]identity.APIKey{{Owner: owner, ID: "BedrockAPIKey-abcd", Sum: sha256.Sum256([]byte(testAPIKey))}})
+	own := &access.Service{Store: access.NewMemory(), Catalog: c, Now: now, Bucket: func(name string) bool { return name == "invocation-logs" }}
 	s.Server = &httpapi.Server{
-		Gateway: &gateway.Gateway{Catalog: c, Region: "us-east-1", Upstream: up, Log: s.Records, Now: now},
+		Gateway: &gateway.Gateway{Catalog: c, Policy: catalog.Policy{Own: own.MadeFrom, OwnHere: true}, Region: "us-east-1", Upstream: up, Access: own, Log: s.Records, Now: now},
+		Access:  own,
 		Auth:    &identity.Authenticator{Keys: keys, Region: "us-east-1", Now: now},
 		Account: testAccount, Version: "test", Hop: "test-hop", Bodies: httpapi.NewBudget(1 << 30),
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: now,

@@ -40,6 +40,10 @@ func (x *exchange) reply(contentType string, body []byte) {
 	h := x.w.Header()
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	x.begin(http.StatusOK)
+	status := http.StatusOK // of healthz, which is no operation
+	if x.op != nil {
+		status = x.op.Success
+	}
+	x.begin(status)
 	_ = x.send(body) // the client may be gone
 }

@@ -98,10 +98,13 @@ func play(t *testing.T, script map[string]string, forced, oneByte bool) (respons
 	setup := newSetup(t, *scenario)
 	setup.Gateway.Forced = forced
 	setup.Gateway.Policy.Strict = strings.Contains(script["flags"], "strict")
+	setup.Access.Strict, setup.Access.Manual = setup.Gateway.Policy.Strict, strings.Contains(script["flags"], "manual")
 	server := httptest.NewServer(setup.Server)
 	defer server.Close()
 
-	req, body := parseRequest(t, server.URL, script["request"])
+	made := new(madeIDs)
+	setup.before(t, server.URL, script["before"], made)
+	req, body := parseRequest(t, server.URL, made.fill(script["request"]))
 	if oneByte {
 		req.Body = io.NopCloser(iotest.OneByteReader(bytes.NewReader(body)))
 	}
@@ -117,7 +120,8 @@ func play(t *testing.T, script map[string]string, forced, oneByte bool) (respons
 	}
 	response = showResponse(t, resp, in)
 	server.Close() // waits for the handler: the record follows the answer
-	return response, showRecords(setup.Records.Records())
+	made.see(response)
+	return made.hide(response), made.hide(showRecords(setup.Records.Records()))
 }
 
 // parseRequest reads "METHOD PATH", headers, a blank line and the body.
