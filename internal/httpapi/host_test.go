@@ -7,6 +7,9 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 )
 
+// net/http looks for it, to end an answer while the client still sends.
+var _ interface{ CloseWrite() error } = (*peeked)(nil)
+
 func TestHostRegion(t *testing.T) {
 	for host, want := range map[string]string{
 		"bedrock-runtime.eu-west-1.amazonaws.com":                       "eu-west-1",
