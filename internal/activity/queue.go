@@ -38,7 +38,9 @@ func (q *queue) put(j job) {
 	}
 	q.jobs = append(q.jobs, j)
 	q.size += j.size()
-	q.turn.Broadcast()
+	if len(q.jobs) == 1 {
+		q.turn.Broadcast()
+	}
 }
 
 // close lets run end once everything is written.
@@ -68,8 +70,9 @@ func (q *queue) run(s *Store) {
 			}
 			jobs[i] = job{}
 			q.mu.Lock()
-			q.size -= j.size()
-			q.turn.Broadcast()
+			if q.size -= j.size(); q.size+j.size() > queueRoom {
+				q.turn.Broadcast()
+			}
 			q.mu.Unlock()
 		}
 	}

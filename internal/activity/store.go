@@ -74,7 +74,8 @@ type Options struct {
 	// An error puts the drop off.
 	BeforeDrop func(Day) error
 
-	wrap func(segment.Disk) segment.Disk
+	wrap  func(segment.Disk) segment.Disk
+	still bool // nothing happens in the background
 }
 
 const (
@@ -139,6 +140,9 @@ func OpenStore(dir string, o Options) (*Store, error) {
 	if o.Durability == Relaxed {
 		s.queue = newQueue()
 		s.tending.Go(func() { s.queue.run(s) })
+	}
+	if o.still {
+		return s, nil
 	}
 	s.tending.Go(func() { s.syncLoop(ctx) })
 	s.tending.Go(func() { s.tendLoop(ctx) })
