@@ -355,3 +355,65 @@ func TestRetryAfterIsRoundedUp(t *testing.T) {
 		}
 	}
 }
+
+// TestModelPages walks GET /v1/models both ways and meets each model once.
+func TestModelPages(t *testing.T) {
+	s := newSetup(t, scripted.Scenario{})
+	server := httptest.NewServer(s.Server)
+	defer server.Close()
+	type page struct {
+		Data    []struct{ ID string }
+		HasMore bool   `json:"has_more"`
+		FirstID string `json:"first_id"`
+		LastID  string `json:"last_id"`
+	}
+	get := func(query string) (p page) {
+		t.Helper()
+		resp, raw := s.send(t, server.URL, "GET", "/v1/models?"+query, "")
+		if err := json.Unmarshal(raw, &p); err != nil || resp.StatusCode != 200 {
+			t.Fatalf("%s: %d %s", query, resp.StatusCode, raw)
+		}
+		return p
+	}
+	all := get("limit=1000")
+	if all.HasMore || len(all.Data) < 10 {
+		t.Fatalf("%+v", all)
+	}
+	var forward, backward []string
+	for query := "limit=3"; ; {
+		p := get(query)
+		for _, m := range p.Data {
+			forward = append(forward, m.ID)
+		}
+		if !p.HasMore {
+			break
+		}
+		query = "limit=3&after_id=" + p.LastID
+	}
+	for query := "limit=3&before_id=" + all.LastID; ; {
+		p := get(query)
+		for i := range p.Data {
+			backward = append(backward, p.Data[len(p.Data)-1-i].ID)
+		}
+		if !p.HasMore {
+			break
+		}
+		query = "limit=3&before_id=" + p.FirstID
+	}
+	for i, m := range all.Data {
+		if forward[i] != m.ID {
+			t.Errorf("forward %q", forward)
+		}
+		if n := len(all.Data) - 2 - i; n >= 0 && backward[n] != m.ID {
+			t.Errorf("backward %q", backward)
+		}
+	}
+	if len(forward) != len(all.Data) || len(backward) != len(all.Data)-1 {
+		t.Errorf("%d forward, %d backward, of %d", len(forward), len(backward), len(all.Data))
+	}
+	for _, query := range []string{"limit=0", "limit=1001", "limit=x", "after_id=nobody", "before_id=nobody", "after_id=" + all.FirstID + "&before_id=" + all.LastID} {
+		if resp, raw := s.send(t, server.URL, "GET", "/v1/models?"+query, ""); resp.StatusCode != 400 {
+			t.Errorf("%s: %d %s", query, resp.StatusCode, raw)
+		}
+	}
+}

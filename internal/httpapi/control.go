@@ -248,7 +248,7 @@ func (x *exchange) listModels(caller identity.Caller, _ []byte) error {
 		}
 		limit = n
 	}
-	start, end := 0, len(all)
+	start, end, more := 0, len(all), false // more: in the direction that was asked for
 	at := func(name string) (int, error) {
 		i := slices.IndexFunc(all, func(m anthropicModel) bool { return m.ID == q.Get(name) })
 		if i < 0 {
@@ -257,6 +257,8 @@ func (x *exchange) listModels(caller identity.Caller, _ []byte) error {
 		return i, nil
 	}
 	switch {
+	case q.Get("after_id") != "" && q.Get("before_id") != "":
+		return messages.Errorf(messages.InvalidRequest, "after_id and before_id exclude each other")
 	case q.Get("after_id") != "":
 		i, err := at("after_id")
 		if err != nil {
@@ -270,6 +272,7 @@ func (x *exchange) listModels(caller identity.Caller, _ []byte) error {
 		}
 		end = i
 		start = max(0, end-limit)
+		more = start > 0
 	}
 	page := all[start:min(end, start+limit)]
 	out := struct {
@@ -277,7 +280,7 @@ func (x *exchange) listModels(caller identity.Caller, _ []byte) error {
 		HasMore bool             `json:"has_more"`
 		FirstID *string          `json:"first_id"`
 		LastID  *string          `json:"last_id"`
-	}{Data: page, HasMore: start+len(page) < end}
+	}{Data: page, HasMore: more || start+len(page) < end}
 	if len(page) > 0 {
 		out.FirstID, out.LastID = &page[0].ID, &page[len(page)-1].ID
 	}
