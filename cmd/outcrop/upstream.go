@@ -80,7 +80,7 @@ func (s *server) openLocal(o *serveOptions, log *slog.Logger) error {
 		name = modelfiles.ModelName
 	}
 	s.Upstream, err = messagesup.New(messagesup.Options{Name: "local/" + name, URL: engine.BaseURL(), Client: engine.Client(),
-		Capabilities: gateway.Capabilities{Place: routing.Here()}})
+		Capabilities: gateway.Capabilities{Place: routing.Here(), Tools: true}}) // the engine says itself which tools it takes
 	return err
 }
 

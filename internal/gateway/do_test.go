@@ -48,7 +48,7 @@ func TestRecords(t *testing.T) {
 			activity.Record{Status: 400, ErrorCode: "ValidationException", ModelID: "anthropic.claude-opus-4-6-v1",
 				Error: "Malformed input request: #: required key [max_tokens] not found, please reformat your input and try again."}},
 		{"option refused", canned{}, func(c *Call) { c.Options.ServiceTier = "flex" },
-			activity.Record{Status: 400, ErrorCode: "ValidationException", ModelID: "anthropic.claude-opus-4-6-v1", Error: "The service tier flex cannot be honoured by the upstream canned."}},
+			activity.Record{Status: 400, ErrorCode: "ValidationException", ModelID: "anthropic.claude-opus-4-6-v1", Tier: "flex", Error: "The service tier flex cannot be honoured by the upstream canned."}},
 		{"upstream refuses", canned{send: failed}, nil, activity.Record{Status: 429, ErrorCode: "ThrottlingException", UpstreamRequestID: "up-9",
 			ModelID: "anthropic.claude-opus-4-6-v1", RouteID: opus, Wall: "anywhere", Error: failed.Message}},
 		{"upstream's own fault", canned{send: errors.New("dial")}, nil, activity.Record{Status: 500, ErrorCode: "InternalServerException",

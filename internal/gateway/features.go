@@ -22,6 +22,7 @@ import (
 type detector struct {
 	catalog *catalog.Catalog
 	refused sync.Map // refusal -> []pattern
+	named   sync.Map // feature -> []pattern
 }
 
 type refusal struct {
@@ -85,9 +86,39 @@ func (d *detector) at(key refusal) []pattern {
 
 // used gives the features among those at level that the body shows.
 func (d *detector) used(body *Body, m *catalog.Model, api catalog.API, level catalog.Level) ([]string, error) {
+	return shown(body, d.at(refusal{m, api, level}))
+}
+
+// of lists the patterns of one feature.
+func (d *detector) of(name string) []pattern {
+	if v, ok := d.named.Load(name); ok {
+		return v.([]pattern)
+	}
+	var ps []pattern
+	for _, f := range d.catalog.Features() {
+		if f.Name == name {
+			for _, s := range f.Detect {
+				ps = append(ps, parsePattern(f.Name, s))
+			}
+		}
+	}
+	d.named.Store(name, ps)
+	return ps
+}
+
+func (d *detector) title(name string) string {
+	for _, f := range d.catalog.Features() {
+		if f.Name == name {
+			return f.Title
+		}
+	}
+	return name
+}
+
+// shown gives the features of the patterns that the body matches.
+func shown(body *Body, ps []pattern) ([]string, error) {
 	var found []string
 	search := search{escaped: hidesWords(body.data)}
-	ps := d.at(refusal{m, api, level})
 	for i := range ps {
 		search.pattern = &ps[i]
 		where, step := bytes.TrimLeft(body.data, " \t\r\n"), 0
@@ -218,15 +249,45 @@ func (p *pattern) ends(raw []byte) bool {
 	return ok
 }
 
+func (g *Gateway) detects() *detector {
+	g.detectorOnce.Do(func() { g.detector = &detector{catalog: g.Catalog} })
+	return g.detector
+}
+
+// checkCapabilities refuses by name what the model has and this upstream has not.
+// What reads documents for an upstream has a refusal of its own.
+func (g *Gateway) checkCapabilities(body *Body) error {
+	if body.dialect != Messages {
+		return nil
+	}
+	c := g.Upstream.Capabilities()
+	for _, n := range []struct {
+		can     bool
+		feature string
+	}{{c.Images, "vision"}, {c.Tools, "tool_use"}, {c.Thinking, "thinking"}, {c.Thinking, "adaptive_thinking"}} {
+		if n.can {
+			continue
+		}
+		used, err := shown(body, g.detects().of(n.feature))
+		if err != nil {
+			return err
+		}
+		if len(used) > 0 {
+			return messages.Errorf(messages.InvalidRequest, "%s is not supported by the upstream %s.", g.detects().title(n.feature), g.Upstream.Name()).
+				WithHint("leave it out, or use an upstream that has it")
+		}
+	}
+	return nil
+}
+
 // checkFeatures refuses what AWS does not have for this model and API. Under
 // strict, what needs a beta is refused without it.
 func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error {
-	g.detectorOnce.Do(func() { g.detector = &detector{catalog: g.Catalog} })
 	api := apiOf(head)
 	if head.Operation == bedrockapi.CountTokens && m.Feature("count_tokens", api).Level == catalog.No {
 		return messages.Errorf(messages.InvalidRequest, "The provided model doesn't support counting tokens.")
 	}
-	used, err := g.detector.used(body, m, api, catalog.No)
+	used, err := g.detects().used(body, m, api, catalog.No)
 	if err != nil {
 		return err
 	}
@@ -244,7 +305,7 @@ func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error 
 	if !g.Policy.Strict {
 		return nil
 	}
-	if used, err = g.detector.used(body, m, api, catalog.Beta); err != nil {
+	if used, err = g.detects().used(body, m, api, catalog.Beta); err != nil {
 		return err
 	}
 	for _, name := range used {

@@ -279,6 +279,9 @@ func (g *Gateway) authorise(caller identity.Caller, head *Head, body *Body, r al
 	if err := g.checkOptions(head.Options); err != nil {
 		return nil, err
 	}
+	if err := g.checkCapabilities(body); err != nil {
+		return nil, err
+	}
 	return &Grant{caller: caller, routes: r.routes}, nil
 }
 
@@ -342,20 +345,28 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 		Region: t.caller.Region, Upstream: g.Upstream.Name(),
 		Status: 200, StopReason: t.meter.StopReason, Usage: t.meter.Usage,
 		InputBytes: call.WireLength, OutputBytes: t.meter.Bytes, Warnings: t.warnings,
-		Trace: call.Options.Trace, Metadata: call.Options.Metadata, Client: call.Client,
+		Client: call.Client,
 	}
+	options := call.Options
 	if len(rec.Ref) > maxModelID {
 		rec.Ref = rec.Ref[:maxModelID]
 	}
 	if t.head != nil {
-		rec.Region, rec.Ref = t.head.Region, t.head.Ref
+		rec.Region, rec.Ref, options = t.head.Region, t.head.Ref, t.head.Options
 	}
+	rec.Trace, rec.Metadata, rec.Latency, rec.Tier = options.Trace, options.Metadata, options.Latency, options.ServiceTier
 	if t.model != nil {
 		rec.ModelID = t.model.ID
 	}
 	var late []string
 	rec.Tried, late = t.tried()
 	rec.Warnings = append(rec.Warnings, late...)
+	for _, place := range t.dropped {
+		rec.Warnings = append(rec.Warnings, "left out of the request: "+place)
+	}
+	for _, place := range t.meter.dropped {
+		rec.Warnings = append(rec.Warnings, "left out of the answer: "+place)
+	}
 	if t.route != nil {
 		rec.RouteID, rec.Wall = t.route.ID(), t.route.Wall().String()
 		cost := catalog.Cost(t.meter.Usage, t.route.Price())

@@ -19,6 +19,7 @@ type Meter struct {
 	First      time.Time
 	now        func() time.Time
 	done       bool
+	dropped    []string
 }
 
 // Done says that the terminal event was seen.
@@ -26,6 +27,9 @@ func (m *Meter) Done() bool { return m.done }
 
 // Elapsed is the time since the call came in.
 func (m *Meter) Elapsed() time.Duration { return m.now().Sub(m.Start) }
+
+// Drop names what the Writer had to leave out of the answer.
+func (m *Meter) Drop(places []string) { m.dropped = append(m.dropped, places...) }
 
 // FirstFrame is the time to the first frame.
 func (m *Meter) FirstFrame() time.Duration {

@@ -39,6 +39,7 @@ func (w *converseWriter) Frame(f gateway.Frame) error {
 		return err
 	}
 	w.x.dropped(dropped)
+	w.meter.Drop(dropped)
 	w.json.body = body
 	return nil
 }
@@ -56,13 +57,15 @@ func (x *exchange) dropped(places []string) {
 // the union has none.
 type converseStreamWriter struct {
 	x      *exchange
+	meter  *gateway.Meter
 	stream *converse.Stream
+	named  int // places that were left out and are in the record; the header is gone
 	begun  bool
 	buf    []byte
 }
 
 func (w *converseStreamWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
-	w.begun = true
+	w.begun, w.meter = true, m
 	e := meta.Settings.Envelope()
 	e.Lossy = w.x.Gateway.Lossy
 	w.stream = converse.NewStream(e)
@@ -83,6 +86,10 @@ func (w *converseStreamWriter) Frame(f gateway.Frame) error {
 		return nil
 	}
 	events, err := w.stream.Event(f.Event, f.Data)
+	if dropped := w.stream.Dropped(); len(dropped) > w.named {
+		w.meter.Drop(dropped[w.named:])
+		w.named = len(dropped)
+	}
 	if err != nil {
 		return err
 	}
