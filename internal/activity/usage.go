@@ -193,6 +193,11 @@ func (q *UsageQuery) Timed() bool {
 	return slices.ContainsFunc(q.By, func(d Dimension) bool { return d <= ByMonth })
 }
 
+// Daily says that the hours of a day of UTC may be taken together.
+func (q *UsageQuery) Daily() bool {
+	return !q.Timed() || !slices.Contains(q.By, ByHour) && q.zone() == time.UTC
+}
+
 // Hours are the bounds of Slot.Hour: from first on, before end; 0: no bound.
 func (q *UsageQuery) Hours() (first, end int64) {
 	if !q.Since.IsZero() {

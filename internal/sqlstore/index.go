@@ -26,9 +26,6 @@ type Index struct {
 	ids    map[string]int64 // of names, for the writer alone
 	calls  *sql.Stmt        // of a full batch
 	slots  *sql.Stmt
-
-	mu    sync.Mutex
-	texts map[int64]string // of names; a number is never given twice
 }
 
 var _ activity.Index = (*Index)(nil)
@@ -66,7 +63,7 @@ func openIndex(ctx context.Context, path string) (_ *Index, err error) {
 	if ix.calls, err = db.PrepareContext(ctx, insertCalls(callRows)); err != nil {
 		return nil, err
 	}
-	if ix.slots, err = db.PrepareContext(ctx, upsertSlot); err != nil {
+	if ix.slots, err = db.PrepareContext(ctx, upsertSlot()); err != nil {
 		return nil, err
 	}
 	return ix, nil
@@ -98,7 +95,7 @@ func ReadIndex(ctx context.Context, path string) (_ *Index, err error) {
 }
 
 func newIndex(db *sql.DB, path string) *Index {
-	return &Index{db: db, path: path, ids: map[string]int64{}, texts: map[int64]string{}}
+	return &Index{db: db, path: path, ids: map[string]int64{}}
 }
 
 // Close closes the file.
@@ -174,7 +171,7 @@ func hourRange(d activity.Day) []any { return []any{int64(d) * 24, int64(d)*24 +
 func (ix *Index) Reset(ctx context.Context, d activity.Day) error {
 	return ix.run(ctx,
 		statement{"DELETE FROM call WHERE id >= ? AND id < ?", idRange(d)},
-		statement{"DELETE FROM slot WHERE kind IN (0, 1, 2) AND hour >= ? AND hour < ?", hourRange(d)},
+		statement{"DELETE FROM slot WHERE kind IN (0, 1, 2) AND grain IN (0, 1) AND hour >= ? AND hour < ?", hourRange(d)},
 		statement{"DELETE FROM segment WHERE day = ?", []any{int64(d)}})
 }
 
@@ -183,7 +180,7 @@ func (ix *Index) Reset(ctx context.Context, d activity.Day) error {
 func (ix *Index) Drop(ctx context.Context, d activity.Day) error {
 	return ix.run(ctx,
 		statement{"DELETE FROM call WHERE id >= ? AND id < ?", idRange(d)},
-		statement{"DELETE FROM slot WHERE kind IN (1, 2) AND hour >= ? AND hour < ?", hourRange(d)},
+		statement{"DELETE FROM slot WHERE kind IN (1, 2) AND grain IN (0, 1) AND hour >= ? AND hour < ?", hourRange(d)},
 		statement{"DELETE FROM slot WHERE hour < ?", []any{(int64(d) - keepFigures) * 24}},
 		statement{"DELETE FROM segment WHERE day = ?", []any{int64(d)}},
 		statement{`DELETE FROM name WHERE id <> 0 AND id NOT IN (
@@ -202,20 +199,23 @@ const (
 
 func insertCalls(rows int) string {
 	one := "(" + strings.TrimSuffix(strings.Repeat("?,", callColumns), ",") + ")"
-	return "INSERT INTO call (id, time, request, key, model, ref, region, operation, session, status, cost) VALUES " +
+	return "INSERT INTO call (id, request, status, cost, key, model, ref, time, region, operation, session) VALUES " +
 		strings.TrimSuffix(strings.Repeat(one+",", rows), ",")
 }
 
-const upsertSlot = `INSERT INTO slot (hour, kind, value, key, model, profile, region, endpoint, calls, failed, partial, input, output, cache_read,
-	cache_write_5m, cache_write_1h, took, billed, billed_premium, billed_saved, would_cost, would_premium, would_saved)
-	VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)
-	ON CONFLICT (kind, hour, value, key, model, profile, region, endpoint) DO UPDATE SET
-	calls = slot.calls + excluded.calls, failed = slot.failed + excluded.failed, partial = slot.partial + excluded.partial,
-	input = slot.input + excluded.input, output = slot.output + excluded.output, cache_read = slot.cache_read + excluded.cache_read,
-	cache_write_5m = slot.cache_write_5m + excluded.cache_write_5m, cache_write_1h = slot.cache_write_1h + excluded.cache_write_1h,
-	took = slot.took + excluded.took, billed = slot.billed + excluded.billed, billed_premium = slot.billed_premium + excluded.billed_premium,
-	billed_saved = slot.billed_saved + excluded.billed_saved, would_cost = slot.would_cost + excluded.would_cost,
-	would_premium = slot.would_premium + excluded.would_premium, would_saved = slot.would_saved + excluded.would_saved`
+// slotColumns is the number of columns of slot that are its key.
+const slotColumns = 9
+
+// upsertSlot adds figures to a slot.
+func upsertSlot() string {
+	key, sums := "kind, grain, hour, value, key, model, profile, region, endpoint", figures()
+	set := make([]string, len(sums))
+	for i, f := range sums {
+		set[i] = f + " = slot." + f + " + excluded." + f
+	}
+	return "INSERT INTO slot (" + key + ", " + strings.Join(sums, ", ") + ") VALUES (" + strings.TrimSuffix(strings.Repeat("?, ", slotColumns+len(sums)), ", ") +
+		") ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(set, ", ")
+}
 
 // Add is of activity.Index.
 func (ix *Index) Add(ctx context.Context, d activity.Day, rows []activity.Row, mark int64) error {
@@ -249,9 +249,8 @@ func (ix *Index) addCalls(ctx context.Context, tx *sql.Tx, n *namer, d activity.
 	args := make([]any, 0, callRows*callColumns)
 	for i := range rows {
 		r := &rows[i].Record
-		args = append(args, activity.Ref{Day: d, Offset: rows[i].Offset}.ID(), r.Time.UnixMilli(), digest(r.RequestID),
-			n.id(r.KeyID), n.id(r.ModelID), n.id(r.Ref), n.id(r.Region), n.id(r.Operation), n.id(r.Client.Session),
-			int64(r.Status), int64(r.Billed+r.WouldCost))
+		args = append(args, activity.Ref{Day: d, Offset: rows[i].Offset}.ID(), digest(r.RequestID), int64(r.Status), int64(r.Billed+r.WouldCost),
+			n.id(r.KeyID), n.id(r.ModelID), n.id(r.Ref), r.Time.UnixMilli(), n.id(r.Region), n.id(r.Operation), n.id(r.Client.Session))
 	}
 	if n.err != nil {
 		return n.err
@@ -266,26 +265,29 @@ func (ix *Index) addCalls(ctx context.Context, tx *sql.Tx, n *namer, d activity.
 }
 
 func (ix *Index) addSlots(ctx context.Context, tx *sql.Tx, n *namer, d activity.Day, rows []activity.Row) error {
-	slots := map[activity.Slot]activity.Figures{}
+	hours, days := map[activity.Slot]activity.Figures{}, map[activity.Slot]activity.Figures{}
 	for i := range rows {
-		activity.RollUp(slots, d, &rows[i].Record)
+		activity.RollUp(hours, d, &rows[i].Record)
+	}
+	for s, f := range hours {
+		s.Hour = int64(d) * 24
+		sum := days[s]
+		sum.Add(f)
+		days[s] = sum
 	}
 	insert := tx.StmtContext(ctx, ix.slots)
-	for s, f := range slots {
-		args := []any{s.Hour, int64(s.Kind), n.id(s.Value), n.id(s.Key), n.id(s.Model), n.id(s.Profile), n.id(s.Region), n.id(s.Endpoint)}
-		if n.err != nil {
-			return n.err
-		}
-		if _, err := insert.ExecContext(ctx, append(args, figureArgs(f)...)...); err != nil {
-			return err
+	for grain, slots := range []map[activity.Slot]activity.Figures{hours, days} {
+		for s, f := range slots {
+			args := []any{int64(s.Kind), int64(grain), s.Hour, n.id(s.Value), n.id(s.Key), n.id(s.Model), n.id(s.Profile), n.id(s.Region), n.id(s.Endpoint)}
+			if n.err != nil {
+				return n.err
+			}
+			if _, err := insert.ExecContext(ctx, append(args, figureFields(&f)...)...); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
-}
-
-func figureArgs(f activity.Figures) []any {
-	return []any{f.Calls, f.Failed, f.Partial, f.Input, f.Output, f.CacheRead, f.CacheWrite5m, f.CacheWrite1h, int64(f.Took),
-		int64(f.Billed), int64(f.BilledPremium), int64(f.BilledSaved), int64(f.WouldCost), int64(f.WouldPremium), int64(f.WouldSaved)}
 }
 
 // digest stands for a request id. Different ids may share one, so that who looks

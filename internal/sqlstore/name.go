@@ -51,21 +51,3 @@ func (ix *Index) find(ctx context.Context, text string) (id int64, ok bool, err 
 	}
 	return id, err == nil, err
 }
-
-// text gives the name of a number.
-func (ix *Index) text(ctx context.Context, tx *sql.Tx, id int64) (text string, err error) {
-	ix.mu.Lock()
-	defer ix.mu.Unlock()
-	text, ok := ix.texts[id]
-	if ok {
-		return text, nil
-	}
-	if err := tx.QueryRowContext(ctx, "SELECT text FROM name WHERE id = ?", id).Scan(&text); err != nil {
-		return "", err
-	}
-	if len(ix.texts) >= maxNames {
-		clear(ix.texts)
-	}
-	ix.texts[id] = text
-	return text, nil
-}

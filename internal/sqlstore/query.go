@@ -3,11 +3,10 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
-	"github.com/outcrop-dev/outcrop/internal/catalog"
 )
 
 // where collects conditions.
@@ -92,9 +91,6 @@ func (ix *Index) Calls(ctx context.Context, d activity.Day, f activity.Filter, y
 	return rows.Err()
 }
 
-const figureSums = `SUM(calls), SUM(failed), SUM(partial), SUM(input), SUM(output), SUM(cache_read), SUM(cache_write_5m), SUM(cache_write_1h), SUM(took),
-	SUM(billed), SUM(billed_premium), SUM(billed_saved), SUM(would_cost), SUM(would_premium), SUM(would_saved)`
-
 // Slots is of activity.Index. It reads figures and marks in one transaction.
 func (ix *Index) Slots(ctx context.Context, q activity.UsageQuery, yield func(activity.Slot, activity.Figures)) (map[activity.Day]int64, error) {
 	kind, err := q.Kind()
@@ -102,14 +98,6 @@ func (ix *Index) Slots(ctx context.Context, q activity.UsageQuery, yield func(ac
 		return nil, err
 	}
 	w := &where{ctx: ctx, ix: ix}
-	w.is("kind = ?", int64(kind))
-	first, end := q.Hours()
-	if first > 0 {
-		w.is("hour >= ?", first)
-	}
-	if end > 0 {
-		w.is("hour < ?", end)
-	}
 	w.named(q.Key, "key")
 	w.named(q.Model, "model", "profile")
 	w.named(q.Region, "region")
@@ -128,106 +116,116 @@ func (ix *Index) Slots(ctx context.Context, q activity.UsageQuery, yield func(ac
 	if err != nil || w.none {
 		return at, err
 	}
-	columns, of := slotColumns(&q)
-	group := ""
-	if len(columns) > 0 {
-		group = " GROUP BY " + strings.Join(columns, ", ")
-	}
-	query := "SELECT " + strings.Join(append(columns, figureSums), ", ") + " FROM slot WHERE " + w.String() + group
-	rows, err := tx.QueryContext(ctx, query, w.args...)
+	query, args := sumSlots(&q, kind, w)
+	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	type line struct {
-		ids [8]int64
-		f   activity.Figures
-	}
-	var lines []line
+	s, f := activity.Slot{Kind: kind}, activity.Figures{}
+	dest := append(slotFields(&q, &s), figureFields(&f)...)
 	for rows.Next() {
-		var l line
-		var sums [15]sql.NullInt64 // NULL: there was nothing to sum
-		dest := make([]any, 0, len(columns)+len(sums))
-		for i := range columns {
-			dest = append(dest, &l.ids[i])
-		}
-		for i := range sums {
-			dest = append(dest, &sums[i])
-		}
 		if err := rows.Scan(dest...); err != nil {
 			return nil, err
 		}
-		if !sums[0].Valid {
+		yield(s, f)
+	}
+	return at, rows.Err()
+}
+
+// figures are the columns of Figures, in the order of figureFields.
+func figures() []string {
+	return []string{"calls", "failed", "partial", "input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "took",
+		"billed", "billed_premium", "billed_saved", "would_cost", "would_premium", "would_saved"}
+}
+
+func figureFields(f *activity.Figures) []any {
+	return []any{&f.Calls, &f.Failed, &f.Partial, &f.Input, &f.Output, &f.CacheRead, &f.CacheWrite5m, &f.CacheWrite1h, (*int64)(&f.Took),
+		(*int64)(&f.Billed), (*int64)(&f.BilledPremium), (*int64)(&f.BilledSaved), (*int64)(&f.WouldCost), (*int64)(&f.WouldPremium), (*int64)(&f.WouldSaved)}
+}
+
+// asked lists the columns that a question tells apart, each once.
+func asked(q *activity.UsageQuery) (columns []string) {
+	if q.Timed() {
+		columns = append(columns, "hour")
+	}
+	of := map[activity.Dimension]string{activity.ByKey: "key", activity.ByModel: "model", activity.ByProfile: "profile", activity.ByRegion: "region",
+		activity.ByEndpoint: "endpoint", activity.BySession: "value", activity.ByTag: "value"}
+	for _, d := range q.By {
+		if c := of[d]; c != "" && !slices.Contains(columns, c) {
+			columns = append(columns, c)
+		}
+	}
+	return columns
+}
+
+// slotFields are where the values of asked go.
+func slotFields(q *activity.UsageQuery, s *activity.Slot) (dest []any) {
+	of := map[string]any{"hour": &s.Hour, "key": &s.Key, "model": &s.Model, "profile": &s.Profile, "region": &s.Region, "endpoint": &s.Endpoint, "value": &s.Value}
+	for _, c := range asked(q) {
+		dest = append(dest, of[c])
+	}
+	return dest
+}
+
+// sumSlots sums by number first, and then says the names of what is left.
+func sumSlots(q *activity.UsageQuery, kind activity.SlotKind, w *where) (query string, args []any) {
+	columns := asked(q)
+	inner := slices.Clone(columns)
+	var outer []string
+	joins := ""
+	for _, c := range columns {
+		if c == "hour" {
+			outer = append(outer, "g.hour")
 			continue
 		}
-		l.f = figuresFrom(sums)
-		lines = append(lines, l)
+		outer = append(outer, "n_"+c+".text")
+		joins += " JOIN name AS n_" + c + " ON n_" + c + ".id = g." + c
 	}
-	if err := rows.Err(); err != nil {
-		return nil, err
+	for _, f := range figures() {
+		inner = append(inner, "SUM("+f+") AS "+f)
+		outer = append(outer, "g."+f)
 	}
-	for _, l := range lines {
-		s := activity.Slot{Kind: kind}
-		for i, set := range of {
-			if err := set(ctx, tx, ix, &s, l.ids[i]); err != nil {
-				return nil, err
-			}
-		}
-		yield(s, l.f)
+	group := ""
+	if len(columns) > 0 {
+		group = " GROUP BY " + strings.Join(columns, ", ")
 	}
-	return at, nil
+	from, args := slotRanges(q, int64(kind), w)
+	return "SELECT " + strings.Join(outer, ", ") + " FROM (SELECT " + strings.Join(inner, ", ") + " FROM (" + from + ") AS s" + group +
+		" HAVING COUNT(*) > 0) AS g" + joins, args
 }
 
-func figuresFrom(n [15]sql.NullInt64) activity.Figures {
-	money := func(i int) catalog.Nanodollars { return catalog.Nanodollars(n[i].Int64) }
-	return activity.Figures{Calls: n[0].Int64, Failed: n[1].Int64, Partial: n[2].Int64, Input: n[3].Int64, Output: n[4].Int64, CacheRead: n[5].Int64,
-		CacheWrite5m: n[6].Int64, CacheWrite1h: n[7].Int64, Took: time.Duration(n[8].Int64),
-		Billed: money(9), BilledPremium: money(10), BilledSaved: money(11), WouldCost: money(12), WouldPremium: money(13), WouldSaved: money(14)}
-}
-
-// setter puts a column's number into a Slot.
-type setter func(ctx context.Context, tx *sql.Tx, ix *Index, s *activity.Slot, id int64) error
-
-// slotColumns are the columns that must be told apart, and what they set.
-func slotColumns(q *activity.UsageQuery) (columns []string, of []setter) {
-	text := func(into func(*activity.Slot) *string) setter {
-		return func(ctx context.Context, tx *sql.Tx, ix *Index, s *activity.Slot, id int64) (err error) {
-			*into(s), err = ix.text(ctx, tx, id)
-			return err
+// slotRanges reads whole days from the slots of days, and from those of hours
+// what is left at both ends, or everything where hours must be told apart.
+func slotRanges(q *activity.UsageQuery, kind int64, w *where) (query string, args []any) {
+	const most = 1 << 40
+	first, end := q.Hours()
+	if end == 0 {
+		end = most
+	}
+	dayFirst, dayEnd := (first+23)/24*24, end/24*24
+	if end == most {
+		dayEnd = most
+	}
+	type part struct{ grain, first, end int64 }
+	parts := []part{{0, first, end}}
+	if q.Daily() && dayFirst < dayEnd {
+		parts = []part{{1, dayFirst, dayEnd}, {0, first, dayFirst}, {0, dayEnd, end}}
+	}
+	var selects []string
+	for _, p := range parts {
+		if p.first >= p.end {
+			continue
 		}
-	}
-	add := func(column string, set setter) {
-		columns, of = append(columns, column), append(of, set)
-	}
-	if q.Timed() {
-		add("hour", func(_ context.Context, _ *sql.Tx, _ *Index, s *activity.Slot, hour int64) error {
-			s.Hour = hour
-			return nil
-		})
-	}
-	seen := map[string]bool{}
-	for _, d := range q.By {
-		column, set := "", setter(nil)
-		switch d {
-		case activity.ByKey:
-			column, set = "key", text(func(s *activity.Slot) *string { return &s.Key })
-		case activity.ByModel:
-			column, set = "model", text(func(s *activity.Slot) *string { return &s.Model })
-		case activity.ByProfile:
-			column, set = "profile", text(func(s *activity.Slot) *string { return &s.Profile })
-		case activity.ByRegion:
-			column, set = "region", text(func(s *activity.Slot) *string { return &s.Region })
-		case activity.ByEndpoint:
-			column, set = "endpoint", text(func(s *activity.Slot) *string { return &s.Endpoint })
-		case activity.BySession, activity.ByTag:
-			column, set = "value", text(func(s *activity.Slot) *string { return &s.Value })
-		default:
-			continue // the time, above
+		s := "SELECT * FROM slot WHERE kind = ? AND grain = ? AND hour >= ? AND hour < ?"
+		args = append(append(args, kind, p.grain, p.first, p.end), w.args...)
+		if len(w.parts) > 0 {
+			s += " AND " + w.String()
 		}
-		if !seen[column] {
-			seen[column] = true
-			add(column, set)
-		}
+		selects = append(selects, s)
 	}
-	return columns, of
+	if len(selects) == 0 {
+		return "SELECT * FROM slot WHERE kind < 0", nil
+	}
+	return strings.Join(selects, " UNION ALL "), args
 }

@@ -7,8 +7,9 @@
 // Not a goal: to hold what exists nowhere else in the index. It may be deleted.
 //
 // One SQL text is meant for SQLite now and PostgreSQL later. What only SQLite
-// says so is in this file, and in the schema: an INTEGER has 64 bits, and an
-// INTEGER PRIMARY KEY that is left out gets the next number.
+// says so is in this file, and in the schema: an INTEGER has 64 bits, an
+// INTEGER PRIMARY KEY that is left out gets the next number, and a table WITHOUT
+// ROWID lies in the order of its key.
 package sqlstore
 
 import (

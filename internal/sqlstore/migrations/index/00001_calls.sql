@@ -1,8 +1,6 @@
 -- +goose Up
--- AUTOINCREMENT: a number is never given to another name, so that readers may
--- remember them.
 CREATE TABLE name (
-    id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    id   INTEGER PRIMARY KEY,
     text TEXT NOT NULL UNIQUE
 );
 INSERT INTO name (id, text) VALUES (0, '');
@@ -18,21 +16,24 @@ CREATE TABLE segment (
 -- slow (measured).
 CREATE TABLE call (
     id        INTEGER PRIMARY KEY,
-    time      INTEGER NOT NULL,
     request   INTEGER NOT NULL,
+    status    INTEGER NOT NULL,
+    cost      INTEGER NOT NULL,
     key       INTEGER NOT NULL,
     model     INTEGER NOT NULL,
     ref       INTEGER NOT NULL,
+    time      INTEGER NOT NULL,
     region    INTEGER NOT NULL,
     operation INTEGER NOT NULL,
-    session   INTEGER NOT NULL,
-    status    INTEGER NOT NULL,
-    cost      INTEGER NOT NULL
+    session   INTEGER NOT NULL
 );
 
+-- Each call is in the slot of its hour (grain 0) and in that of its day (grain
+-- 1), whose hour is its first.
 CREATE TABLE slot (
-    hour           INTEGER NOT NULL,
     kind           INTEGER NOT NULL,
+    grain          INTEGER NOT NULL,
+    hour           INTEGER NOT NULL,
     value          INTEGER NOT NULL,
     key            INTEGER NOT NULL,
     model          INTEGER NOT NULL,
@@ -54,8 +55,8 @@ CREATE TABLE slot (
     would_cost     INTEGER NOT NULL,
     would_premium  INTEGER NOT NULL,
     would_saved    INTEGER NOT NULL,
-    PRIMARY KEY (kind, hour, value, key, model, profile, region, endpoint)
-);
+    PRIMARY KEY (kind, grain, hour, value, key, model, profile, region, endpoint)
+) WITHOUT ROWID;
 
 -- +goose Down
 DROP TABLE slot;
