@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,6 +35,9 @@ type Gateway struct {
 	Fence    routing.Fence     // what the operator permits
 	Accounts []routing.Account // of real Amazon Bedrock
 
+	// Journal keeps calls and what was said in them; nil: it is not kept.
+	Journal Journal
+
 	// Forced sends every body and frame through decode and encode, where the
 	// normal path keeps bytes. A test's switch: the answers must be the same.
 	Forced bool
@@ -56,7 +60,10 @@ func (g *Gateway) Do(ctx context.Context, call *Call, w Writer) error {
 	err := errPanic // until do has returned
 	defer func() {
 		if t.plan != nil {
-			if t.meter.Done() {
+			if err != nil && !t.meter.First.IsZero() && !ClientGone(ctx, err) {
+				t.plan.Failed(err)
+			}
+			if !t.meter.First.IsZero() {
 				t.plan.Done(t.meter.Usage)
 			}
 			t.plan.Close()
@@ -109,6 +116,9 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 		return err
 	}
 	t.warnings = append(t.warnings, notes...)
+	if err := g.open(ctx, call, t); err != nil {
+		return err
+	}
 	stream, err := g.invoke(ctx, lease, Request{Body: body, Head: head, Stream: head.Stream, Forward: call.Forward}, t)
 	if err != nil {
 		return err
@@ -119,7 +129,7 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 		t.header = a.Header()
 		t.warnings = append(t.warnings, a.Warnings()...)
 	}
-	return g.relay(stream, w, t)
+	return g.relay(ctx, call, stream, w, t)
 }
 
 // ClientGone says that a call ended because its client left, or took no more of
@@ -156,6 +166,8 @@ type trail struct {
 	warnings   []string
 	dropped    []string
 	header     http.Header // of the upstream's answer
+	entry      *activity.Entry
+	open       bool // the entry is
 	upstreamID string
 	begun      bool // the writer has
 	sent       bool // the status of the answer, at least
@@ -186,6 +198,9 @@ func (g *Gateway) read(call *Call, caller identity.Caller) (*Head, *Body, error)
 	body, err := NewBody(dialect, data)
 	if err != nil {
 		return nil, nil, err
+	}
+	if call.Decode == nil { // it is what was signed
+		body.sumOnce.Do(func() { body.sum = call.WireSum })
 	}
 	if g.Forced {
 		if body, err = g.forceBody(body, isCount(call.Operation)); err != nil {
@@ -294,7 +309,7 @@ func (g *Gateway) admit(grant *Grant, _ *Head) (*Lease, error) {
 	return &Lease{grant: grant}, nil
 }
 
-func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
+func (g *Gateway) relay(ctx context.Context, call *Call, stream Stream, w Writer, t *trail) error {
 	for {
 		f, err := stream.Next()
 		if errors.Is(err, io.EOF) {
@@ -327,6 +342,12 @@ func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 		if err := written(w.Frame(f)); err != nil {
 			return err
 		}
+		t.entry.Frame(f.Event, f.Data)
+		if t.meter.Done() { // the record is there before the last byte leaves
+			if err := g.close(ctx, call, t, nil); err != nil {
+				return err
+			}
+		}
 		if !stream.Buffered() {
 			t.sent = true
 			if err := written(w.Flush()); err != nil {
@@ -336,7 +357,8 @@ func (g *Gateway) relay(stream Stream, w Writer, t *trail) error {
 	}
 }
 
-func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
+// recordOf is the record of a call as far as it has come.
+func (g *Gateway) recordOf(ctx context.Context, call *Call, t *trail, err error) activity.Record {
 	rec := activity.Record{
 		RequestID: call.RequestID, UpstreamRequestID: t.upstreamID,
 		Time: call.Start, Duration: t.meter.Elapsed(), FirstFrame: t.meter.FirstFrame(),
@@ -344,7 +366,7 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 		Account: t.caller.Account, Principal: t.caller.ARN, KeyID: t.caller.KeyID,
 		Region: t.caller.Region, Upstream: g.Upstream.Name(),
 		Status: 200, StopReason: t.meter.StopReason, Usage: t.meter.Usage,
-		InputBytes: call.WireLength, OutputBytes: t.meter.Bytes, Warnings: t.warnings,
+		InputBytes: call.WireLength, OutputBytes: t.meter.Bytes, Warnings: slices.Clone(t.warnings),
 		Client: call.Client,
 	}
 	options := call.Options
@@ -368,13 +390,8 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 		rec.Warnings = append(rec.Warnings, "left out of the answer: "+place)
 	}
 	if t.route != nil {
-		rec.RouteID, rec.Wall = t.route.ID(), t.route.Wall().String()
-		cost := catalog.Cost(t.meter.Usage, t.route.Price())
-		if g.Upstream.Capabilities().Bills {
-			rec.Billed = cost
-		} else {
-			rec.WouldCost = cost
-		}
+		rec.RouteID, rec.Wall, rec.Endpoint = t.route.ID(), t.route.Wall().String(), t.route.Endpoint().String()
+		rec.Charge(t.meter.Usage, t.route.Price(), t.model.PriceAt(g.Now(), catalog.Global), g.Upstream.Capabilities().Bills)
 	}
 	switch {
 	case err == nil:
@@ -392,5 +409,5 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 			rec.UpstreamRequestID = e.RequestID
 		}
 	}
-	g.Log.Record(rec)
+	return rec
 }

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 )
@@ -70,20 +72,25 @@ func (g *Gateway) send(ctx context.Context, route routing.Route, req Request) (S
 	return g.Upstream.Send(ctx, route, req)
 }
 
-// prefix names what a prompt cache may hold of the request. A conversation is
-// known by the parts that stay from turn to turn.
+// prefix names what a prompt cache may hold of the request: nothing, if nothing
+// in it is marked. A conversation is known by what stays from turn to turn.
 func (g *Gateway) prefix(req Request) routing.Prefix {
 	b := req.Body
-	var parts [][]byte
+	if !bytes.Contains(b.data, []byte("cache_control")) && !bytes.Contains(b.data, []byte("cachePoint")) {
+		return 0
+	}
+	parts := [][]byte{[]byte(req.Head.Ref)}
 	for _, key := range []string{"tools", "toolConfig", "system"} {
 		if v, ok := b.Get(key); ok {
 			parts = append(parts, v)
 		}
 	}
-	if len(parts) == 0 {
-		return 0
+	if v, ok := b.Get("messages"); ok {
+		if turns, err := jsonspan.ScanArray(nil, v); err == nil && len(turns) > 0 {
+			parts = append(parts, turns[0].Value(v))
+		}
 	}
-	return g.Health.PrefixOf(append(parts, []byte(req.Head.Ref))...)
+	return g.Health.PrefixOf(parts...)
 }
 
 func (g *Gateway) pause(ctx context.Context, d time.Duration) error {

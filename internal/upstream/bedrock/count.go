@@ -75,7 +75,7 @@ func elsewhere(err error) bool {
 }
 
 func (u *Upstream) shapeMantleCount(route routing.Route, req gateway.Request) (*outgoing, error) {
-	out := &outgoing{api: catalog.Mantle, op: "/count_tokens", id: route.Model().MantleID, hops: req.Head.Hops}
+	out := &outgoing{api: catalog.Mantle, op: "/count_tokens", id: route.Model().MantleID, hops: req.Head.Hops, client: req.Forward}
 	body, err := u.shapeMessages(route, gateway.Request{Body: req.Body, Head: req.Head}, out)
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (u *Upstream) count(ctx context.Context, route routing.Route, out *outgoing
 // profiles: the model's own goes.
 // Source: pydantic/pydantic-ai#4001, 2026-01.
 func (u *Upstream) shapeCount(route routing.Route, req gateway.Request) (*outgoing, error) {
-	out := &outgoing{api: catalog.Count, op: "count-tokens", id: route.Model().ID, hops: req.Head.Hops}
+	out := &outgoing{api: catalog.Count, op: "count-tokens", id: route.Model().ID, hops: req.Head.Hops, client: req.Forward}
 	if req.Body.Dialect() == gateway.Converse {
 		out.data = append(out.data, `{"input":{"converse":{`...)
 		n := len(out.data)

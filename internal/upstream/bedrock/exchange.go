@@ -38,6 +38,7 @@ type outgoing struct {
 	hops     []string          // servers that the call has passed
 	version  string            // headers of the Messages APIs
 	betas    string
+	client   http.Header // the caller's; what may leave of it is sent
 	warnings []string
 }
 
@@ -131,7 +132,7 @@ func (u *Upstream) send(ctx context.Context, e *endpoint, acc *account, region s
 		ContentLength: int64(len(out.data)), GetBody: body,
 	}).WithContext(ctx)
 	req.Body, _ = body()
-	if err := u.setHeader(req.Header, e, out, HeaderOf(ctx)); err != nil {
+	if err := u.setHeader(req.Header, e, out, out.client); err != nil {
 		return nil, "", u.unsent(region, err, false)
 	}
 	if acc.vault == nil {
@@ -253,20 +254,6 @@ func optionsOf(o gateway.Options) (map[string]string, error) {
 		}
 	}
 	return set, nil
-}
-
-type headerKey struct{}
-
-// WithHeader attaches a client's request header to the context of Send and Count.
-// They take from it what may go to AWS, and nothing else.
-func WithHeader(ctx context.Context, h http.Header) context.Context {
-	return context.WithValue(ctx, headerKey{}, h)
-}
-
-// HeaderOf is what WithHeader attached.
-func HeaderOf(ctx context.Context) http.Header {
-	h, _ := ctx.Value(headerKey{}).(http.Header)
-	return h
 }
 
 // forward copies the request headers that may leave: an allow-list, so that no

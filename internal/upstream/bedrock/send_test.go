@@ -191,7 +191,8 @@ func TestRequestHeaders(t *testing.T) {
 	req := request(t, helloBody, false)
 	req.Head.Hops = []string{"hop-0"}
 	req.Head.Options = gateway.Options{GuardrailID: "gr-1", GuardrailVersion: "2", Trace: "ENABLED", ServiceTier: "default", Metadata: map[string]string{"team": "a", "app": "b"}}
-	if _, err := u.Send(WithHeader(t.Context(), client), route(t, opus46), req); err != nil {
+	req.Forward = client
+	if _, err := u.Send(t.Context(), route(t, opus46), req); err != nil {
 		t.Fatal(err)
 	}
 	got := f.one()

@@ -29,7 +29,7 @@ func (u *Upstream) shape(route routing.Route, req gateway.Request) (*outgoing, e
 	if err != nil {
 		return nil, err
 	}
-	out := &outgoing{api: api, id: route.ID(), stream: req.Stream, hops: req.Head.Hops}
+	out := &outgoing{api: api, id: route.ID(), stream: req.Stream, hops: req.Head.Hops, client: req.Forward}
 	if api != catalog.Converse { // which has them in its body
 		if out.options, err = optionsOf(req.Head.Options); err != nil {
 			return nil, err

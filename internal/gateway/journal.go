@@ -1,0 +1,47 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/outcrop-dev/outcrop/internal/activity"
+)
+
+// Journal is the activity log: activity.Store is one. What was admitted is
+// opened before the model runs and closed before the last byte of the answer
+// leaves; what was denied is recorded alone.
+type Journal interface {
+	Open(ctx context.Context, o activity.Opening) (*activity.Entry, error)
+	activity.Log
+}
+
+// open denies the call if the log must be written and cannot be.
+func (g *Gateway) open(ctx context.Context, call *Call, t *trail) (err error) {
+	if g.Journal == nil || t.head.count() { // AWS logs no counts
+		return nil
+	}
+	rec := g.recordOf(ctx, call, t, nil)
+	t.entry, err = g.Journal.Open(ctx, activity.Opening{Record: &rec, Body: call.Data})
+	t.open = err == nil
+	return err
+}
+
+// close writes the record of an open call, once.
+func (g *Gateway) close(ctx context.Context, call *Call, t *trail, err error) error {
+	if !t.open {
+		return nil
+	}
+	t.open = false
+	rec := g.recordOf(ctx, call, t, err)
+	return t.entry.Close(&rec)
+}
+
+// record says how a call ended, whatever became of it.
+func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
+	opened := t.entry != nil
+	_ = g.close(ctx, call, t, err) // the answer is over; the journal has said so itself
+	rec := g.recordOf(ctx, call, t, err)
+	if g.Journal != nil && !opened {
+		g.Journal.Record(rec)
+	}
+	g.Log.Record(rec)
+}
