@@ -34,6 +34,7 @@ type cli struct {
 
 	Whoami whoamiCmd `cmd:"" group:"access" help:"Ask STS who the credentials belong to."`
 	Key    keyCmd    `cmd:"" group:"access" help:"Create, list and revoke access keys and API keys."`
+	Access accessCmd `cmd:"" group:"access" help:"Ask for models and give them back, here or at AWS."`
 
 	Config  configCmd  `cmd:"" group:"tools" help:"Check the configuration file."`
 	Frames  framesCmd  `cmd:"" group:"tools" help:"Turn an event stream into text, or text into an event stream."`

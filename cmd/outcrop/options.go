@@ -66,6 +66,7 @@ type answerOptions struct {
 	Config  string `type:"path" placeholder:"FILE" help:"Configuration file; its keys are the flags of serve, with _ for -."`
 	Region  string `default:"${region}" help:"Region of a call whose credential and host name none. Default: ${default}."`
 	Strict  bool   `help:"Answer as AWS does today, where that differs from the page."`
+	Access  string `enum:"all,manual" default:"all" help:"Models that an account has before it asks: all, or none (manual), as at AWS before its first agreement. Default: all."`
 	MaxBody int64  `placeholder:"BYTES" help:"Lower the limits of request bodies to this."`
 
 	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), bedrock (real Amazon Bedrock, billed to your AWS account), scripted (an echo), scripted:FILE, or the http(s) URL of a server that speaks Anthropic Messages. Default: local."`
@@ -75,6 +76,7 @@ type answerOptions struct {
 	UpstreamRegions []string `placeholder:"REGION" help:"AWS Regions that a URL upstream stands in; without them a server elsewhere gets global ids alone."`
 
 	bedrockOptions
+	activityOptions
 
 	Model     string `type:"path" placeholder:"FILE" help:"GGUF file for the local engine. Default: SmolLM2-135M-Instruct."`
 	EngineDir string `type:"path" placeholder:"DIR" help:"Folder of llama.cpp's libraries for the local engine."`

@@ -17,6 +17,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/access"
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/datadir"
@@ -25,6 +26,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/identity"
 	"github.com/outcrop-dev/outcrop/internal/routing"
+	"github.com/outcrop-dev/outcrop/internal/sqlstore"
 )
 
 // bodyBudget is the memory that request bodies may hold together.
@@ -38,6 +40,9 @@ const (
 	documentCache = "pdfium"
 )
 
+// accessFile is in the data folder.
+const accessFile = "access.db"
+
 // ringSize is how many records stay in memory.
 const ringSize = 1000
 
@@ -49,6 +54,7 @@ type server struct {
 	Records  *activity.Ring
 	Catalog  *catalog.Catalog
 	Data     *datadir.Folder
+	Journal  gateway.Journal // nil: no calls are kept
 	lanes    *routing.Health // of real Bedrock
 	fence    routing.Fence
 	accounts []routing.Account
@@ -103,12 +109,19 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 		return nil, err
 	}
 	s.closers = append(s.closers, documents.Close)
-	policy := catalog.Policy{Strict: o.Strict}
+	own, err := s.openAccess(o, logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.openJournal(o, logger); err != nil {
+		return nil, err
+	}
+	policy := catalog.Policy{Strict: o.Strict, Own: own.MadeFrom, OwnHere: true}
 	handler := &httpapi.Server{
-		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Log: logs, Now: time.Now,
-			Documents: documents, Lossy: o.Lossy, Health: s.lanes, Fence: s.fence, Accounts: s.accounts},
-		Auth:    &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account)},
-		Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
+		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Access: own, Log: logs, Now: time.Now,
+			Documents: documents, Lossy: o.Lossy, Health: s.lanes, Fence: s.fence, Accounts: s.accounts, Journal: s.Journal},
+		Auth:   &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account)},
+		Access: own, Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health,
 	}
 	s.http = httpapi.NewHTTPServer(handler, logger)
@@ -128,6 +141,16 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	}
 	go func() { s.served <- s.http.Serve(ln) }()
 	return s, nil
+}
+
+// openAccess opens what accounts have agreed to, set and made.
+func (s *server) openAccess(o *serveOptions, logger *slog.Logger) (*access.Service, error) {
+	store, err := sqlstore.OpenAccess(context.Background(), filepath.Join(o.Data, accessFile))
+	if err != nil {
+		return nil, err
+	}
+	s.closers = append(s.closers, store.Close)
+	return &access.Service{Store: store, Catalog: s.Catalog, Manual: o.Access == "manual", Strict: o.Strict, Now: time.Now, Log: logger}, nil
 }
 
 // anonymous owns the calls of --insecure-skip-auth.
