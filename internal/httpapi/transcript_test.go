@@ -22,13 +22,16 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/eventstream"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/upstream/scripted"
 )
 
 var update = flag.Bool("update", false, "rewrite the transcripts")
 
 // TestTranscripts plays each file of testdata/transcripts: a scenario, a request,
-// and what came back and was recorded. Each is run {as it is, through decode and
+// and what came back and was recorded; where it has a part "upstream", also what
+// the upstream got. "flags" are strict, manual, lossy, and text: an upstream that
+// reads nothing else. Each is run {as it is, through decode and
 // encode} x {whole reads, one byte a read}; all four must agree.
 func TestTranscripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/transcripts/*.txtar")
@@ -46,8 +49,12 @@ func TestTranscripts(t *testing.T) {
 				name            string
 				forced, oneByte bool
 			}{{"identity", false, false}, {"forced", true, false}, {"identity one-byte", false, true}, {"forced one-byte", true, true}} {
-				response, record := play(t, script, way.forced, way.oneByte)
+				response, record, got := play(t, script, way.forced, way.oneByte)
+				_, looked := script["upstream"]
 				if *update && way.name == "identity" {
+					if looked {
+						set(ar, "upstream", got)
+					}
 					set(ar, "response", response)
 					set(ar, "record", record)
 					if err := os.WriteFile(file, txtar.Format(ar), 0o644); err != nil {
@@ -55,6 +62,9 @@ func TestTranscripts(t *testing.T) {
 					}
 					script = parts(ar)
 					continue
+				}
+				if got, want := canonical(got), canonical(script["upstream"]); looked && got != want {
+					t.Errorf("%s: the upstream got:\n%s\nwant:\n%s", way.name, got, want)
 				}
 				if got, want := canonical(response), canonical(script["response"]); got != want {
 					t.Errorf("%s: response:\n%s\nwant:\n%s", way.name, got, want)
@@ -85,8 +95,9 @@ func set(ar *txtar.Archive, name, data string) {
 	ar.Files = append(ar.Files, txtar.File{Name: name, Data: []byte(data)})
 }
 
-// play sends the script's request and gives the answer and the record as text.
-func play(t *testing.T, script map[string]string, forced, oneByte bool) (response, record string) {
+// play sends the script's request and gives the answer, the record and what the
+// upstream got as text.
+func play(t *testing.T, script map[string]string, forced, oneByte bool) (response, record, got string) {
 	t.Helper()
 	scenario := new(scripted.Scenario)
 	if y, ok := script["scenario.yaml"]; ok {
@@ -96,7 +107,12 @@ func play(t *testing.T, script map[string]string, forced, oneByte bool) (respons
 		}
 	}
 	setup := newSetup(t, *scenario)
-	setup.Gateway.Forced = forced
+	up := &keeping{Upstream: setup.Gateway.Upstream}
+	if strings.Contains(script["flags"], "text") {
+		up.can = new(gateway.Capabilities)
+	}
+	setup.Gateway.Upstream, setup.Gateway.Documents = up, reader{}
+	setup.Gateway.Forced, setup.Gateway.Lossy = forced, strings.Contains(script["flags"], "lossy")
 	setup.Gateway.Policy.Strict = strings.Contains(script["flags"], "strict")
 	setup.Access.Strict, setup.Access.Manual = setup.Gateway.Policy.Strict, strings.Contains(script["flags"], "manual")
 	server := httptest.NewServer(setup.Server)
@@ -121,7 +137,7 @@ func play(t *testing.T, script map[string]string, forced, oneByte bool) (respons
 	response = showResponse(t, resp, in)
 	server.Close() // waits for the handler: the record follows the answer
 	made.see(response)
-	return made.hide(response), made.hide(showRecords(setup.Records.Records()))
+	return made.hide(response), made.hide(showRecords(setup.Records.Records())), up.text()
 }
 
 // parseRequest reads "METHOD PATH", headers, a blank line and the body.
