@@ -1,11 +1,5 @@
 package converse
 
-// The tables, for the test that holds them to AWS's and Anthropic's shapes.
-var (
-	FromConverse = fromConverse
-	ToConverse   = toConverse
-)
-
 // Locations and Reasons are the pairs of names that docs/converse.md lists.
 func Locations() (pairs [][2]string) {
 	for _, l := range locations {

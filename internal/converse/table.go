@@ -1,5 +1,7 @@
 package converse
 
+import "slices"
+
 // Place is where a block stands.
 type Place uint8
 
@@ -113,6 +115,12 @@ var toConverse = []Row{
 	{Kind: "tool_removal"},
 	{Kind: "mcp_tool_listing"},
 }
+
+// FromConverse are the rows of Converse's blocks.
+func FromConverse() []Row { return slices.Clone(fromConverse) }
+
+// ToConverse are the rows of Messages' blocks.
+func ToConverse() []Row { return slices.Clone(toConverse) }
 
 func rowOf(rows []Row, kind []byte) *Row {
 	for i := range rows {

@@ -285,7 +285,7 @@ func TestEveryBlockOfConverse(t *testing.T) {
 	for _, at := range converse.Places() {
 		for kind := range unions[at].Members() {
 			kinds[kind] = true
-			row := rowOf(converse.FromConverse, kind)
+			row := rowOf(converse.FromConverse(), kind)
 			if row == nil || samples[kind] == "" {
 				t.Errorf("%s has no row or no sample", kind)
 				continue
@@ -307,7 +307,7 @@ func TestEveryBlockOfConverse(t *testing.T) {
 			}
 		}
 	}
-	for _, row := range converse.FromConverse {
+	for _, row := range converse.FromConverse() {
 		if !kinds[row.Kind] {
 			t.Errorf("the row %s is of no kind", row.Kind)
 		}
@@ -354,7 +354,7 @@ func TestEveryBlockOfMessages(t *testing.T) {
 		}
 	}
 	for kind, known := range kinds {
-		row := rowOf(converse.ToConverse, kind)
+		row := rowOf(converse.ToConverse(), kind)
 		if row == nil {
 			if known {
 				t.Errorf("%s has no row in table.go", kind)
@@ -380,7 +380,7 @@ func TestEveryBlockOfMessages(t *testing.T) {
 			}
 		}
 	}
-	for _, row := range converse.ToConverse {
+	for _, row := range converse.ToConverse() {
 		if !kinds[row.Kind] {
 			t.Errorf("the row %s is of no kind that the official client knows", row.Kind)
 		}
