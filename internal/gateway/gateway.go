@@ -161,6 +161,7 @@ type trail struct {
 	caller     identity.Caller
 	head       *Head
 	model      *catalog.Model
+	wall       string
 	route      *routing.Route
 	plan       *routing.Plan // nil: there was one try
 	warnings   []string
@@ -389,8 +390,12 @@ func (g *Gateway) recordOf(ctx context.Context, call *Call, t *trail, err error)
 	for _, place := range t.meter.dropped {
 		rec.Warnings = append(rec.Warnings, "left out of the answer: "+place)
 	}
+	rec.Wall = t.wall
 	if t.route != nil {
-		rec.RouteID, rec.Wall, rec.Endpoint = t.route.ID(), t.route.Wall().String(), t.route.Endpoint().String()
+		rec.RouteID, rec.Endpoint = t.route.ID(), t.route.Endpoint().String()
+		if served := t.route.Region(); served != rec.Region && !t.meter.First.IsZero() {
+			rec.Served = served
+		}
 		rec.Charge(t.meter.Usage, t.route.Price(), t.model.PriceAt(g.Now(), catalog.Global), g.Upstream.Capabilities().Bills)
 	}
 	switch {

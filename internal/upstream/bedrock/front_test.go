@@ -203,7 +203,7 @@ func TestFrontFailover(t *testing.T) {
 	if os.Getenv("OUTCROP_TEST_LONG") != "" {
 		calls = 10_000
 	}
-	const rounds = 5
+	const rounds = 4
 	var sum tally
 	for round := range rounds {
 		failRound(t, uint64(round), calls/rounds, &sum)
@@ -244,14 +244,17 @@ func failRound(t *testing.T, seed uint64, calls int, sum *tally) {
 			d.dead[region] = true
 		}
 	}
-	f := openFront(t, d, func(o *Options) { o.FirstContent = 3 * time.Second })
+	f := openFront(t, d, func(o *Options) { o.FirstContent = 2 * time.Second })
 	models := []string{"global.anthropic.claude-opus-4-6-v1", "us.anthropic.claude-opus-4-6-v1", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
-		"anthropic.claude-haiku-4-5-20251001-v1:0", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "jp.anthropic.claude-haiku-4-5-20251001-v1:0"}
+		"anthropic.claude-3-haiku-20240307-v1:0", "global.anthropic.claude-sonnet-4-5-20250929-v1:0", "jp.anthropic.claude-haiku-4-5-20251001-v1:0"}
 	plan := make([]planned, calls)
 	for i := range plan {
 		p := &plan[i]
 		for p.res == nil {
 			p.op, p.model, p.region = tells[rng.IntN(len(tells))], models[rng.IntN(len(models))], regions[rng.IntN(len(regions))]
+			if p.op.count && strings.HasPrefix(p.model, "global.") {
+				continue // AWS counts by the model's own id, which its double has not everywhere
+			}
 			p.res, _ = c.Resolve(p.model, p.region, catalog.Policy{Now: time.Now()})
 		}
 		all, _ := routing.Routes(p.res, routing.Amazon(), routing.Fence{}, nil)
@@ -259,7 +262,7 @@ func failRound(t *testing.T, seed uint64, calls int, sum *tally) {
 	}
 	next := make(chan int)
 	var wg sync.WaitGroup
-	for range 8 {
+	for range 16 {
 		wg.Go(func() {
 			for i := range next {
 				p := &plan[i]
@@ -344,6 +347,9 @@ func (f *front) judge(t *testing.T, i int, p *planned, rec activity.Record, sum 
 	case rec.Billed != cost || cost <= 0 || rec.ErrorCode != "" || rec.Partial:
 		t.Errorf("%s: billed %s for %+v, want %s once", who, rec.Billed.USD(), rec.Usage, cost.USD())
 	}
+	if served := rec.Served; served != p.said.region && (served != "" || p.said.region != p.region) && !p.op.count {
+		t.Errorf("%s: %s answered, and the record says %q", who, p.said.region, served)
+	}
 	if rec.Status != http.StatusOK || len(reached) == 0 || reached[len(reached)-1] != p.said.region {
 		t.Errorf("%s: answered by %s, reached %v, recorded %+v", who, p.said.region, reached, rec)
 	}
@@ -378,8 +384,12 @@ func TestFrontAtEveryFrame(t *testing.T) {
 					}
 					continue
 				}
-				if s.status != 200 || s.failed == "" || len(reached) != 1 || !rec.Partial || rec.ErrorCode == "" || rec.Billed <= 0 {
+				if s.status != 200 || s.failed == "" || len(reached) != 1 || !rec.Partial || rec.ErrorCode == "" {
 					t.Errorf("%s: %d %q, reached %v, recorded %+v", name, s.status, s.failed, reached, rec)
+				}
+				// ConverseStream tells its usage at the end alone.
+				if paid := rec.Billed > 0; paid != (op.name != "converse stream") {
+					t.Errorf("%s: billed %s for %+v", name, rec.Billed.USD(), rec.Usage)
 				}
 			}
 		}
