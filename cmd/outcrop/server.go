@@ -120,7 +120,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	handler := &httpapi.Server{
 		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Access: own, Log: logs, Now: time.Now,
 			Documents: documents, Lossy: o.Lossy, Health: s.lanes, Fence: s.fence, Accounts: s.accounts, Journal: s.Journal},
-		Auth:   &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account)},
+		Auth:   &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account), ValidRegion: s.knows},
 		Access: own, Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health,
 	}
@@ -152,6 +152,9 @@ func (s *server) openAccess(o *serveOptions, logger *slog.Logger) (*access.Servi
 	s.closers = append(s.closers, store.Close)
 	return &access.Service{Store: store, Catalog: s.Catalog, Manual: o.Access == "manual", Strict: o.Strict, Now: time.Now, Log: logger}, nil
 }
+
+// knows says that AWS has a Region.
+func (s *server) knows(region string) bool { _, ok := s.Catalog.Partition(region); return ok }
 
 // anonymous owns the calls of --insecure-skip-auth.
 func anonymous(account string) identity.Owner {
