@@ -93,9 +93,9 @@ type Opening struct {
 }
 
 // Entry is a call that is under way. It is used by one goroutine at a time. The
-// nil Entry keeps nothing.
+// nil Entry, and that of a key whose policy is None, keep nothing.
 type Entry struct {
-	s     *Store
+	s     *Store // nil: nothing is kept
 	day   *dayFile
 	at    head // at.opening 0: the opening could not be written
 	whole bool // request and answer are kept
@@ -133,7 +133,7 @@ func (e *Entry) drop() {
 // see, denies it; without Options.Required there is none.
 func (s *Store) Open(_ context.Context, o Opening) (*Entry, error) {
 	if o.Policy == None {
-		return nil, nil
+		return &Entry{}, nil
 	}
 	e := &Entry{s: s, whole: o.Policy == Full && !s.full.Load(), scratch: scratches.Get().(*scratch)}
 	day := DayOf(o.Record.Time)
@@ -267,7 +267,7 @@ func (e *Entry) writePart(frames []byte) error {
 // answer leaves. An error, which there is with Options.Required alone, means
 // that the answer must not be finished. Close is called once.
 func (e *Entry) Close(r *Record) error {
-	if e == nil {
+	if e == nil || e.s == nil {
 		return nil
 	}
 	s := e.s
