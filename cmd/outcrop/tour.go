@@ -60,6 +60,7 @@ func (c *tourCmd) visit(ctx context.Context, con console) (*visit, func(), error
 		fmt.Fprintln(con.Err, "outcrop: the tour shows the page; --strict would refuse its ids and is left out")
 		c.Strict = false
 	}
+	c.Access = "all" // the page's reader has subscribed
 	dir, err := os.MkdirTemp("", "outcrop-tour-")
 	if err != nil {
 		return nil, nil, err
@@ -80,6 +81,7 @@ func (c *tourCmd) visit(ctx context.Context, con console) (*visit, func(), error
 		leave()
 		return nil, nil, err
 	}
+	v.own = true
 	if s.Note != "" {
 		fmt.Fprintln(con.Err, "outcrop:", s.Note)
 	}

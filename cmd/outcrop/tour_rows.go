@@ -35,7 +35,7 @@ func promises() []promise {
 		{2, "Anthropic's client SDKs support Bedrock; boto3 works too",
 			"every official client works unmodified, and there is a Go client of our own", "make test", "", meetOfficialClient},
 		{3, "Subscribe to Anthropic models under Model access",
-			"access per account and Region, and Bedrock's own refusal without it", "", "model access", nil},
+			"access per account and Region, and Bedrock's own refusal without it", "outcrop access list", "", meetAccess},
 		{4, "The table of 10 models x {global, us, eu, jp, apac}, with two deprecated marks",
 			"the catalog answers exactly that table, and every later model", "outcrop models --page", "", meetTable},
 		{5, `aws bedrock list-foundation-models --region=us-west-2 --by-provider anthropic --query "modelSummaries[*].modelId"`,
@@ -103,6 +103,49 @@ func isAnswer(m *anthropic.Message) error {
 		return errors.New("stop_reason or usage is missing")
 	}
 	return nil
+}
+
+// meetAccess finds the page's models subscribed. On a server of the tour's own
+// it gives one back, is refused, and asks for it again.
+func meetAccess(ctx context.Context, v *visit) (string, error) {
+	for _, row := range pageTable {
+		var a struct {
+			Agreement struct{ Status string } `json:"agreementAvailability"`
+			Status    string                  `json:"authorizationStatus"`
+		}
+		if err := v.get(ctx, pageRegion, "/foundation-model-availability/"+row.id, &a); err != nil {
+			return "", err
+		}
+		if a.Agreement.Status != "AVAILABLE" || a.Status != "AUTHORIZED" {
+			return "", fmt.Errorf("%s in %s: agreement %s, %s", row.id, pageRegion, a.Agreement.Status, a.Status)
+		}
+	}
+	if !v.own {
+		return fmt.Sprintf("all %d models in %s", len(pageTable), pageRegion), nil
+	}
+	if _, err := v.post(ctx, pageRegion, "/delete-foundation-model-agreement", map[string]string{"modelId": pageModel}); err != nil {
+		return "", err
+	}
+	refusal, err := v.refuses(ctx, pageRegion, pageGlobal, nil, "You don't have access to the model")
+	if err != nil {
+		return "", err
+	}
+	var offers struct {
+		Offers []struct{ OfferToken string }
+	}
+	if err := v.get(ctx, pageRegion, "/list-foundation-model-agreement-offers/"+pageModel, &offers); err != nil {
+		return "", err
+	}
+	if len(offers.Offers) == 0 {
+		return "", errors.New("no offer")
+	}
+	if _, err := v.post(ctx, pageRegion, "/create-foundation-model-agreement", map[string]string{"modelId": pageModel, "offerToken": offers.Offers[0].OfferToken}); err != nil {
+		return "", err
+	}
+	if _, err := v.answers(ctx, pageRegion, pageGlobal, nil); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("all %d models in %s; one given back: %s; asked for again, it answers", len(pageTable), pageRegion, refusal), nil
 }
 
 // pageTable is what the page prints.

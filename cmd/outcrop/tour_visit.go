@@ -29,6 +29,7 @@ type visit struct {
 	http     *http.Client
 	upstream string // as the door itself says
 	catalog  *catalog.Catalog
+	own      bool // the tour's, to be changed as it likes
 	signer   sigv4.Signer
 }
 
@@ -146,6 +147,22 @@ func (v *visit) get(ctx context.Context, region, path string, into any) error {
 		return fmt.Errorf("GET %s in %s: %s", path, region, r.refusal())
 	}
 	return json.Unmarshal(r.body, into)
+}
+
+// post sends a change to the control plane.
+func (v *visit) post(ctx context.Context, region, path string, in any) (*reply, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	r, err := v.send(ctx, http.MethodPost, region, path, body)
+	if err != nil {
+		return nil, err
+	}
+	if r.status >= http.StatusMultipleChoices {
+		return nil, fmt.Errorf("POST %s in %s: %s", path, region, r.refusal())
+	}
+	return r, nil
 }
 
 // invoke is InvokeModel with the page's greeting and more members.
