@@ -58,7 +58,7 @@ func (q *Queue) where(ctx context.Context, d activity.Day, p position) (position
 		return p, err
 	}
 	var at position
-	_, err := q.o.Archive.Walk(ctx, d, 0, func(ref activity.Ref, r *activity.Record) error {
+	end, err := q.o.Archive.Walk(ctx, d, 0, func(ref activity.Ref, r *activity.Record) error {
 		if at.Count == p.Count {
 			at.Offset = ref.Offset
 			return errStop
@@ -69,6 +69,7 @@ func (q *Queue) where(ctx context.Context, d activity.Day, p position) (position
 	if errors.Is(err, errStop) {
 		return at, nil
 	}
+	at.Offset = end
 	return at, err
 }
 
