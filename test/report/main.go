@@ -37,6 +37,13 @@ func main() {
 	}
 	started := time.Now()
 	t.run("", env, "./...")
+	// The parsers of strangers' bytes always, all of them in a long run: the
+	// seeds of each are among the tests anyway.
+	budget, parsers := "1s", []string{"./internal/jsonspan", "./internal/eventstream", "./internal/sse", "./internal/sigv4", "./internal/messages"}
+	if *long {
+		budget, parsers = "10s", []string{"./..."}
+	}
+	t.fuzz(env, budget, parsers)
 	results, err := os.MkdirTemp("", "outcrop-clients")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -71,6 +78,36 @@ func section(title string, lines []string) {
 	fmt.Printf("\n%s\n", title)
 	for _, l := range lines {
 		fmt.Printf("  %s\n", l)
+	}
+}
+
+// fuzz runs each fuzz target for its budget.
+func (t *totals) fuzz(env []string, budget string, packages []string) {
+	list := exec.Command("go", append([]string{"test", "-json", "-list", "^Fuzz"}, packages...)...)
+	list.Env, list.Stderr = env, os.Stderr
+	out, err := list.Output()
+	if err != nil {
+		t.failed++
+		t.failures = append(t.failures, fmt.Sprintf("the list of fuzz targets: %v", err))
+		return
+	}
+	for line := range strings.Lines(string(out)) {
+		var e event
+		if json.Unmarshal([]byte(line), &e) != nil || e.Action != "output" || !strings.HasPrefix(e.Output, "Fuzz") {
+			continue
+		}
+		name := strings.TrimSpace(e.Output)
+		began := time.Now()
+		cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+name+"$", "-fuzztime", budget, e.Package)
+		cmd.Env = env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.failed++
+			t.failures = append(t.failures, short(e.Package)+"."+name)
+			fmt.Printf("FAIL  %s\n%s", short(e.Package)+" "+name, out)
+			continue
+		}
+		t.passed++
+		fmt.Printf("fuzz  %-60s %6.1fs\n", short(e.Package)+" "+name, time.Since(began).Seconds())
 	}
 }
 
