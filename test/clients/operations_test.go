@@ -12,7 +12,7 @@ import (
 
 // columns are the matrix's, a table each: the runtime with its control plane, Converse, and Anthropic Messages on mantle.
 var columns = [...][]string{
-	{"plain", "stream", "error", "cut", "tools", "1m", "list", "count", "sts", "refused", "polluted", "page", "api-key", "tls"},
+	{"plain", "stream", "error", "cut", "tools", "1m", "list", "count", "sts", "refused", "polluted", "page", "api-key", "tls", "access"},
 	{"converse", "converse-stream", "converse-tools", "converse-pdf", "converse-count", "converse-error"},
 	{"mantle", "mantle-stream", "mantle-count", "mantle-refused"},
 }
@@ -36,6 +36,7 @@ var operations = map[string]func(*testing.T, *subject){
 	"api-key":        func(t *testing.T, s *subject) { apiKeys(t, s, shared.outcrop) },
 	"tls":            overTLS,
 	"polluted":       polluted,
+	"access":         accessible,
 
 	"converse":        conversePlain,
 	"converse-stream": converseStream,

@@ -147,6 +147,7 @@ var cliOwn = map[string]func(*testing.T, *subject){
 var cliAll = func() map[string]func(*testing.T, *subject) {
 	all := maps.Clone(cliOwn)
 	maps.Copy(all, cliConverse)
+	all["access"] = cliAccess
 	return all
 }()
 

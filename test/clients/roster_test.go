@@ -1,5 +1,7 @@
 package clients
 
+import "slices"
+
 // clients are the rows, tier by tier.
 var clients = []client{
 	{
@@ -18,7 +20,7 @@ var clients = []client{
 	},
 	{
 		name: "boto3", pkg: "boto3", env: "boto3", program: "boto3_bedrock.py",
-		operations: awsOperations, own: bearerOverTLS,
+		operations: append(slices.Clone(awsOperations), "access"), own: bearerOverTLS,
 		refused:   failure{Type: "botocore.exceptions.ClientError", Code: "InvalidSignatureException"},
 		throttled: failure{Type: "botocore.exceptions.EventStreamError", Code: "throttlingException"},
 		cut:       failure{Type: "botocore.exceptions.EventStreamError", Code: "modelStreamErrorException"},

@@ -214,6 +214,7 @@ type line struct {
 	Same               bool
 	Account, ARN, User string
 	Metrics            map[string]int64
+	Facts              map[string]string
 	HeaderInput        int `json:"header_input_tokens"`
 	HeaderOutput       int `json:"header_output_tokens"`
 

@@ -4,6 +4,7 @@ import json
 
 import boto3
 
+import boto3_access
 import boto3_converse
 from report import WEATHER, main, say
 
@@ -113,4 +114,5 @@ main({
     "count-tokens": count,
     "identity": identity,
     **boto3_converse.OPERATIONS,
+    **boto3_access.OPERATIONS,
 })
