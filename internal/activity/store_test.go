@@ -286,6 +286,7 @@ func TestTornAnywhere(t *testing.T) {
 				want[p.id] = p.kind == kindClose
 			}
 		}
+		os.Remove(filepath.Join(torn, "2026-11-22.seg.cut"))
 		o, _ := faulty(Options{}) // which does not wait for the disk
 		openStore(t, torn, o).Close()
 		seen := map[string]bool{}
