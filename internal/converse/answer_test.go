@@ -119,7 +119,7 @@ func TestAppendAnswerAppends(t *testing.T) {
 
 func TestAnswersRefused(t *testing.T) {
 	for in, want := range map[string]string{
-		`[]`:                         "The model sent an answer that cannot be read: #/: expected an object.",
+		`[]`:                         "The model sent an answer that cannot be read: #: expected an object.",
 		`{"stop_reason":"end_turn"}`: "content: Field required",
 		`{"content":[]}`:             "stop_reason: Field required",
 		`{"content":[],"stop_reason":"x","usage":{"input_tokens":-1}}`:        "The model sent an answer that cannot be read: #/usage/input_tokens: expected a count of tokens.",
@@ -219,7 +219,7 @@ func TestStreamsRefused(t *testing.T) {
 		begun + `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}`:                                                 "The model sent a delta of a block that is not open.",
 		begun + `{"type":"content_block_stop","index":0}`:                                                                                           "The model ended a block that is not open.",
 		begun + `{"type":"content_block_start","index":0,"content_block":{"type":"server_tool_use"}}`:                                               "content.0: the block server_tool_use cannot be carried over to Converse there",
-		begun + `{"type":"content_block_start","index":0}`:                                                                                          "The model sent an answer that cannot be read: #/: expected a content_block.",
+		begun + `{"type":"content_block_start","index":0}`:                                                                                          "The model sent an answer that cannot be read: #: expected a content_block.",
 		begun + `{"type":"message_stop"}`:                                                                                                           "The model ended its answer without a stop_reason.",
 		textBegun + `{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}`:                                            "The model began a block before it ended block 0.",
 		textBegun + `{"type":"content_block_delta","index":1,"delta":{"type":"text_delta","text":"a"}}`:                                             "The model sent a delta of a block that is not open.",

@@ -103,10 +103,10 @@ func TestReadSettingsOfARelay(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 	for in, want := range map[string]string{
-		`[]`: `Malformed input request: #/: expected an object, please reformat your input and try again.`,
+		`[]`: `Malformed input request: #: expected an object, please reformat your input and try again.`,
 		`{"inferenceConfig":{"maxTokens":1,"maxTokens":99}}`:                                             `Malformed input request: #/inferenceConfig: duplicate key "maxTokens", please reformat your input and try again.`,
 		`{"inferenceConfig":{"maxTokens":1,"MaxTokens":99}}`:                                             `Malformed input request: #/inferenceConfig: key "MaxTokens" differs from "maxTokens" only in case, please reformat your input and try again.`,
-		`{"InferenceConfig":{"maxTokens":1}}`:                                                            `Malformed input request: #/: key "InferenceConfig" differs from "inferenceConfig" only in case, please reformat your input and try again.`,
+		`{"InferenceConfig":{"maxTokens":1}}`:                                                            `Malformed input request: #: key "InferenceConfig" differs from "inferenceConfig" only in case, please reformat your input and try again.`,
 		`{"additionalModelRequestFields":{"Anthropic_Beta":["x"]}}`:                                      `Malformed input request: #/additionalModelRequestFields: key "Anthropic_Beta" differs from "anthropic_beta" only in case, please reformat your input and try again.`,
 		`{"inferenceConfig":{"maxTokens":1.5}}`:                                                          `Malformed input request: #/inferenceConfig/maxTokens: expected an integer, please reformat your input and try again.`,
 		`{"additionalModelRequestFields":{"anthropic_beta":"x"}}`:                                        `Malformed input request: #/additionalModelRequestFields/anthropic_beta: expected an array, please reformat your input and try again.`,

@@ -226,23 +226,33 @@ func (s *Stream) atBlock() {
 }
 
 // opening gives what a text or thinking block holds from its start: deltas, for
-// ConverseStream does not announce such a block.
+// ConverseStream does not announce such a block. What the text is signed or
+// proved with follows it, in whatever order the members stand.
 func (s *Stream) opening(content []byte) {
+	var signature, citations []byte
 	for key, v := range s.c.object(content).each {
 		switch string(key) {
 		case "type":
-		case "text", "thinking", "signature":
+		case "text", "thinking":
 			if len(v) > 2 {
 				s.write(string(key), v)
 			}
+		case "signature":
+			signature = v
 		case "citations":
-			for _, v := range s.c.array(v).each {
-				s.citation(v)
-			}
+			citations = v
 		default:
 			s.c.extra(key)
 		}
 	}
+	if len(signature) > 2 {
+		s.write("signature", signature)
+	}
+	s.c.in("citations", citations, func(v []byte) {
+		for _, v := range s.c.array(v).each {
+			s.citation(v)
+		}
+	})
 }
 
 func (s *Stream) toolStart(content []byte) {

@@ -80,7 +80,12 @@ func (w *walker) dotted() string {
 }
 
 // pointer is a place as AWS's schema check names it: #/messages/0/content.
-func (w *walker) pointer() string { return "#/" + strings.ReplaceAll(w.dotted(), ".", "/") }
+func (w *walker) pointer() string {
+	if len(w.path) == 0 {
+		return "#"
+	}
+	return "#/" + strings.ReplaceAll(w.dotted(), ".", "/")
+}
 
 // shape is a place as AWS's constraint check names it: indices from one, behind
 // them "member".

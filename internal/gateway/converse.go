@@ -71,6 +71,9 @@ func (g *Gateway) forceConverse(body *Body, count bool) (*Body, error) {
 	if err != nil {
 		return body, nil // the normal path says so in its order
 	}
+	if len(r.Dropped) > 0 {
+		return body, nil // the names would be lost on the way
+	}
 	back, _, err := converse.FromMessages(r.Body, false)
 	if err != nil {
 		return body, nil

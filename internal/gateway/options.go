@@ -8,7 +8,7 @@ func (g *Gateway) checkOptions(o Options) error {
 	c := g.Upstream.Capabilities()
 	refuse := func(what string) error {
 		return messages.Errorf(messages.InvalidRequest, "%s cannot be honoured by the upstream %s.", what, g.Upstream.Name()).
-			WithHint("use an upstream that has it (--upstream bedrock), or leave the header out")
+			WithHint("use an upstream that has it (--upstream bedrock), or leave it out")
 	}
 	switch o.Trace {
 	case "", "ENABLED", "DISABLED", "ENABLED_FULL":
