@@ -53,9 +53,9 @@ func promises() []promise {
 		{11, "1M-token context with the beta context-1m-2025-08-07",
 			"the beta is accepted where the model has it, and priced", "outcrop explain " + pageGlobal, "", meetMillion},
 		{12, "Global endpoints route dynamically over Regions, with no premium",
-			"global. ids go over all source Regions by health and latency", "", "routing over Regions, upstream bedrock", nil},
+			"global. ids go over all source Regions and accounts by availability, at the list price", "outcrop serve --upstream bedrock", "", meetGlobal},
 		{13, "Regional endpoints keep traffic in their geography, for 10 % more",
-			"an id never leaves its wall, and is not answered outside of it", "outcrop explain eu." + pageModel + " --region eu-west-1", "failover between Regions", meetWalls},
+			"an id never leaves its wall, and is not answered outside of it", "outcrop explain eu." + pageModel + " --region eu-west-1", "", meetWalls},
 		{14, "Without the global. prefix a call is regional",
 			"it works; --strict answers as AWS does today", "outcrop explain " + pageModel + " --region us-west-2", "", meetNoPrefix},
 		{15, "Pricing",
@@ -355,27 +355,6 @@ func meetMillion(ctx context.Context, v *visit) (string, error) {
 		return "", err
 	}
 	return "Opus 4.6, Sonnet 4.5 and Sonnet 4 take the beta, in InvokeModel and in Converse; how long a prompt can really be is the upstream's", nil
-}
-
-func meetWalls(ctx context.Context, v *visit) (string, error) {
-	if _, err := v.answers(ctx, "eu-west-1", "eu."+pageModel, nil); err != nil {
-		return "", err
-	}
-	if _, err := v.refuses(ctx, "us-east-1", "eu."+pageModel, nil, "ValidationException"); err != nil {
-		return "", err
-	}
-	if _, err := v.refuses(ctx, "eu-west-1", "us."+pageModel, nil, "ValidationException"); err != nil {
-		return "", err
-	}
-	return "eu. answers in eu-west-1 and is refused in us-east-1, us. the other way round", nil
-}
-
-func meetNoPrefix(ctx context.Context, v *visit) (string, error) {
-	m, err := v.answers(ctx, pageRegion, pageModel, nil)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s answers in %s as %s", pageModel, pageRegion, m.Model), nil
 }
 
 // meetPrice prices a real answer on both kinds of endpoint.
