@@ -66,6 +66,7 @@ type Meta struct {
 	Dropped   []string           // what was left out of a translation
 	Settings  *converse.Settings // of a Converse call
 	Bills     bool
+	Estimate  bool   // the answer is a count, and nobody has counted
 	RequestID string // the upstream's, if it gave one
 }
 

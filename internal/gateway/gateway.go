@@ -129,6 +129,9 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 		t.header = a.Header()
 		t.warnings = append(t.warnings, a.Warnings()...)
 	}
+	if c, ok := stream.(*countFrame); ok {
+		t.estimated = c.counted.Estimate
+	}
 	return g.relay(ctx, call, stream, w, t)
 }
 
@@ -170,6 +173,7 @@ type trail struct {
 	entry      *activity.Entry
 	open       bool // the entry is
 	upstreamID string
+	estimated  bool
 	begun      bool // the writer has
 	sent       bool // the status of the answer, at least
 	meter      Meter
@@ -334,7 +338,7 @@ func (g *Gateway) relay(ctx context.Context, call *Call, stream Stream, w Writer
 		if !t.begun {
 			t.begun = true
 			meta := Meta{Upstream: g.Upstream.Name(), Region: t.route.Region(), ModelID: t.model.ID,
-				Warnings: t.warnings, Header: t.header, Dropped: t.dropped, Settings: t.head.Settings, Bills: g.Upstream.Capabilities().Bills, RequestID: t.upstreamID}
+				Warnings: t.warnings, Header: t.header, Dropped: t.dropped, Settings: t.head.Settings, Bills: g.Upstream.Capabilities().Bills, RequestID: t.upstreamID, Estimate: t.estimated}
 			if err := written(w.Begin(meta, &t.meter)); err != nil {
 				return err
 			}
@@ -390,7 +394,7 @@ func (g *Gateway) recordOf(ctx context.Context, call *Call, t *trail, err error)
 	for _, place := range t.meter.dropped {
 		rec.Warnings = append(rec.Warnings, "left out of the answer: "+place)
 	}
-	rec.Wall = t.wall
+	rec.Wall, rec.Estimated = t.wall, t.estimated
 	if t.route != nil {
 		rec.RouteID, rec.Endpoint = t.route.ID(), t.route.Endpoint().String()
 		if served := t.route.Region(); served != rec.Region && !t.meter.First.IsZero() {

@@ -64,13 +64,28 @@ func (g *Gateway) invoke(ctx context.Context, lease *Lease, req Request, t *trai
 
 func (g *Gateway) send(ctx context.Context, route routing.Route, req Request) (Stream, error) {
 	if req.Head.count() {
-		n, err := g.Upstream.Count(ctx, route, req)
+		c, err := g.count(ctx, route, req)
 		if err != nil {
 			return nil, err
 		}
-		return countStream(n), nil
+		return countStream(c), nil
 	}
 	return g.Upstream.Send(ctx, route, req)
+}
+
+func (g *Gateway) count(ctx context.Context, route routing.Route, req Request) (Counted, error) {
+	if c, ok := g.Upstream.(Counter); ok {
+		return c.CountTokens(ctx, route, req)
+	}
+	n, err := g.Upstream.Count(ctx, route, req)
+	return Counted{Tokens: n}, err
+}
+
+// estimates says that a count of the model is estimated where AWS has none; AWS
+// itself refuses.
+func (g *Gateway) estimates() bool {
+	_, ok := g.Upstream.(Counter)
+	return ok && !g.Policy.Strict
 }
 
 // prefix names what a prompt cache may hold of the request: nothing, if nothing

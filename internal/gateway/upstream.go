@@ -43,6 +43,20 @@ type Upstream interface {
 	Count(ctx context.Context, route routing.Route, req Request) (int64, error)
 }
 
+// Counter is what an Upstream may be besides: one that counts by someone's own
+// numbers where there are any, and says when it could only estimate.
+type Counter interface {
+	CountTokens(ctx context.Context, route routing.Route, req Request) (Counted, error)
+}
+
+// Counted is the answer of a count.
+type Counted struct {
+	Tokens    int64
+	Estimate  bool // nobody has counted
+	RequestID string
+	Warnings  []string
+}
+
 // Frame is one event of an answer, or the whole answer of a call that is not
 // streamed. It is valid until the following Next, as with bufio.Scanner.
 type Frame struct {

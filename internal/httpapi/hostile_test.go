@@ -3,6 +3,7 @@ package httpapi_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -229,36 +230,53 @@ func TestBodyTooLarge(t *testing.T) {
 	}
 }
 
-// TestPingWhileSilent: an SSE stream says ping after 15 s of silence; a Bedrock
-// stream never does.
+// TestPingWhileSilent: a stream that we make says ping after 15 s of silence;
+// ConverseStream, which has none, and frames that are relayed never do.
 func TestPingWhileSilent(t *testing.T) {
-	scenario := scripted.Scenario{Rules: []scripted.Rule{{Answer: scripted.Answer{FrameDelay: 40 * time.Second}}}}
-	for i, want := range []int{0, 2} {
-		served(t, scenario, func(t *testing.T, s *setup, p *pipes) {
+	const converse = `{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`
+	inChunk := base64.StdEncoding.EncodeToString([]byte(`{"type":"ping"}`))
+	for _, test := range []struct {
+		name, path, body, ping string
+		wire                   bool
+		want                   int
+	}{
+		{"invoke", streams[0].path, streams[0].body, inChunk, false, 2},
+		{"messages", streams[1].path, streams[1].body, "event: ping", false, 2},
+		{"converse", "/model/global.anthropic.claude-opus-4-6-v1:0/converse-stream", converse, "ping", false, 0},
+		{"relayed", streams[0].path, streams[0].body, inChunk, true, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newSetupOver(t, &repeated{frames: 3, pause: 40 * time.Second, wire: test.wire})
+			s.Clock = time.Now()
+			srv := httpapi.NewHTTPServer(s.Server, s.Log)
+			p := newPipes()
+			done := make(chan error, 1)
+			go func() { done <- srv.Serve(p) }()
 			c := p.dial()
 			go func() {
-				s.head(t, c, streams[i].path, streams[i].body)
-				io.WriteString(c, streams[i].body)
+				s.head(t, c, test.path, test.body)
+				io.WriteString(c, test.body)
 			}()
 			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			first, second := time.Now(), false
 			var got []byte
 			buf := make([]byte, 4096)
-			for !second {
+			for first := time.Now(); time.Since(first) < 40*time.Second; {
 				n, err := resp.Body.Read(buf)
 				if err != nil {
 					t.Fatal(err)
 				}
 				got = append(got, buf[:n]...)
-				second = time.Since(first) >= 40*time.Second
 			}
-			if n := bytes.Count(got, []byte("event: ping")); n != want {
-				t.Errorf("%s: %d pings in 40 s of silence, want %d", streams[i].name, n, want)
+			if n := bytes.Count(got, []byte(test.ping)); n != test.want {
+				t.Errorf("%s: %d pings in 40 s of silence, want %d", test.name, n, test.want)
 			}
 			c.Close()
+			srv.Close()
+			<-done
+			time.Sleep(time.Minute) // until the upstream wakes
 		})
 	}
 }

@@ -102,6 +102,8 @@ func (s *endlessStream) Close() error {
 // repeated streams the same delta so many times, and allocates nothing for it.
 type repeated struct {
 	frames int
+	pause  time.Duration // before each
+	wire   bool          // they come as event-stream bytes
 }
 
 func (*repeated) Name() string { return "repeated" }
@@ -109,11 +111,12 @@ func (*repeated) Capabilities() gateway.Capabilities {
 	return gateway.Capabilities{Place: routing.Here()}
 }
 func (r *repeated) Send(context.Context, routing.Route, gateway.Request) (gateway.Stream, error) {
-	return &repeatedStream{left: r.frames}, nil
+	return &repeatedStream{repeated: r, left: r.frames}, nil
 }
 func (*repeated) Count(context.Context, routing.Route, gateway.Request) (int64, error) { return 0, nil }
 
 type repeatedStream struct {
+	*repeated
 	left           int
 	started, ended bool
 }
@@ -125,6 +128,17 @@ var (
 )
 
 func (s *repeatedStream) Next() (gateway.Frame, error) {
+	if s.pause > 0 {
+		time.Sleep(s.pause)
+	}
+	f, err := s.next()
+	if s.wire {
+		f.Wire = f.Data
+	}
+	return f, err
+}
+
+func (s *repeatedStream) next() (gateway.Frame, error) {
 	switch {
 	case !s.started:
 		s.started = true

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/eventstream"
@@ -14,16 +15,25 @@ import (
 )
 
 // frameWriter answers InvokeModelWithResponseStream: each event is the base64
-// "bytes" of a chunk frame, beside padding that hides a token's length.
+// "bytes" of a chunk frame, beside padding that hides a token's length. What we
+// have made a stream of says ping while it is silent; frames that are relayed
+// stay as AWS sent them.
 type frameWriter struct {
 	x     *exchange
 	meter *gateway.Meter
+
+	mu    sync.Mutex // the timer writes too
 	begun bool
 	buf   []byte // frames not sent yet
 	event []byte // message_stop with its metrics
+	ping  *pinger
+
+	relayed bool
 }
 
 func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.meter, w.begun = m, true
 	w.x.announce(meta)
 	h := w.x.w.Header()
@@ -37,15 +47,30 @@ func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 const padding = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567"
 
 func (w *frameWriter) Frame(f gateway.Frame) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if f.Wire != nil {
+		w.relayed = true
 		w.buf = append(w.buf, f.Wire...)
 		return nil
+	}
+	if w.ping == nil && !w.relayed {
+		w.ping = newPinger(&w.mu, func() error {
+			w.chunk([]byte(pingEvent))
+			return w.send()
+		})
 	}
 	data := f.Data
 	if f.Event == messages.EventMessageStop {
 		w.event = appendMetrics(w.event[:0], data, w.meter)
 		data = w.event
 	}
+	w.chunk(data)
+	return nil
+}
+
+// chunk needs the mutex.
+func (w *frameWriter) chunk(data []byte) {
 	start := len(w.buf)
 	w.buf = eventstream.BeginEvent(w.buf, "chunk", "application/json")
 	w.buf = append(w.buf, `{"bytes":"`...)
@@ -54,29 +79,42 @@ func (w *frameWriter) Frame(f gateway.Frame) error {
 	w.buf = append(w.buf, padding[:1+rand.IntN(len(padding))]...)
 	w.buf = append(w.buf, `"}`...)
 	w.buf = eventstream.EndFrame(w.buf, start)
-	return nil
 }
 
 func (w *frameWriter) Flush() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if len(w.buf) == 0 {
 		return nil
 	}
+	w.ping.reset()
+	return w.send()
+}
+
+// send needs the mutex.
+func (w *frameWriter) send() error {
 	err := w.x.send(w.buf)
 	w.buf = w.buf[:0]
 	return err
 }
 
 func (w *frameWriter) fail(e *messages.Error) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if !w.begun {
 		return false
 	}
 	exception := bedrockapi.ExceptionOf(e.Kind)
 	w.buf = eventstream.AppendException(w.buf, exception.Stream, bedrockapi.AppendBody(nil, e))
-	_ = w.Flush() // the client may be gone
+	_ = w.send() // the client may be gone
 	return true
 }
 
-func (w *frameWriter) close() {}
+func (w *frameWriter) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ping.stop()
+}
 
 // appendMetrics puts amazon-bedrock-invocationMetrics into message_stop, if the
 // upstream has not.

@@ -71,6 +71,9 @@ func (x *exchange) announce(meta gateway.Meta) {
 		h.Add("X-Outcrop-Warning", headerSafe(warning))
 	}
 	x.dropped(meta.Dropped)
+	if meta.Estimate {
+		h.Set("X-Outcrop-Estimate", "true")
+	}
 	if meta.RequestID != "" && meta.Bills {
 		h.Set(bedrockapi.HeaderRequestID, meta.RequestID)
 		h.Set("Request-Id", meta.RequestID)

@@ -3,16 +3,11 @@ package httpapi
 import (
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/sse"
 )
-
-// pingAfter is the silence after which a Messages stream says ping: half of what
-// a 30 s proxy allows, a quarter of a load balancer's 60 s.
-const pingAfter = 15 * time.Second
 
 // sseWriter answers a streamed Messages call. The timer and the caller's
 // goroutine write under one mutex.
@@ -22,9 +17,8 @@ type sseWriter struct {
 
 	mu    sync.Mutex
 	begun bool
-	ended bool
 	buf   []byte
-	timer *time.Timer
+	ping  *pinger
 }
 
 func (w *sseWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
@@ -36,20 +30,11 @@ func (w *sseWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache")
 	w.x.begin(http.StatusOK)
-	w.timer = time.AfterFunc(pingAfter, w.ping)
+	w.ping = newPinger(&w.mu, func() error {
+		w.buf = sse.AppendEvent(w.buf, messages.EventPing, []byte(pingEvent))
+		return w.send()
+	})
 	return nil
-}
-
-func (w *sseWriter) ping() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.ended {
-		return
-	}
-	w.buf = sse.AppendEvent(w.buf, messages.EventPing, []byte(`{"type":"ping"}`))
-	if w.send() == nil {
-		w.timer.Reset(pingAfter)
-	}
 }
 
 func (w *sseWriter) Frame(f gateway.Frame) error {
@@ -65,9 +50,7 @@ func (w *sseWriter) Flush() error {
 	if len(w.buf) == 0 {
 		return nil
 	}
-	if w.timer != nil {
-		w.timer.Reset(pingAfter)
-	}
+	w.ping.reset()
 	return w.send()
 }
 
@@ -92,8 +75,5 @@ func (w *sseWriter) fail(e *messages.Error) bool {
 func (w *sseWriter) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.ended = true
-	if w.timer != nil {
-		w.timer.Stop()
-	}
+	w.ping.stop()
 }

@@ -16,13 +16,8 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/routing"
 )
 
-// Counted is the answer of a count.
-type Counted struct {
-	Tokens    int64
-	Estimate  bool // AWS does not count for this model: Tokens is ours
-	RequestID string
-	Warnings  []string
-}
+// Counted is an Estimate where AWS does not count for the model.
+type Counted = gateway.Counted
 
 // Count implements gateway.Upstream. It gives AWS's numbers alone: where there
 // are none, CountTokens has an estimate, and says so.

@@ -551,4 +551,7 @@ func TestFrameAllocations(t *testing.T) {
 	}
 }
 
-var _ gateway.Upstream = (*Upstream)(nil)
+var (
+	_ gateway.Upstream = (*Upstream)(nil)
+	_ gateway.Counter  = (*Upstream)(nil)
+)

@@ -96,12 +96,13 @@ var tells = []tell{
 
 // said is an answer as the client has it.
 type said struct {
-	id     string // ours
-	region string
-	status int
-	body   []byte
-	cut    error  // the connection was
-	failed string // a stream's own words for its failure
+	id       string // ours
+	region   string
+	status   int
+	body     []byte
+	estimate bool
+	cut      error  // the connection was
+	failed   string // a stream's own words for its failure
 }
 
 // ask sends a call from region and reads the answer to its end.
@@ -128,7 +129,8 @@ func (f *front) ask(op tell, model, region, trace, text string) (said, error) {
 		return said{}, err
 	}
 	defer resp.Body.Close()
-	s := said{id: resp.Header.Get("X-Outcrop-Request-Id"), region: resp.Header.Get("X-Outcrop-Region"), status: resp.StatusCode}
+	s := said{id: resp.Header.Get("X-Outcrop-Request-Id"), region: resp.Header.Get("X-Outcrop-Region"), status: resp.StatusCode,
+		estimate: resp.Header.Get("X-Outcrop-Estimate") == "true"}
 	s.body, s.cut = io.ReadAll(resp.Body)
 	if strings.Contains(resp.Header.Get("Content-Type"), "eventstream") {
 		s.failed = lastException(s.body)
@@ -391,6 +393,27 @@ func TestFrontAtEveryFrame(t *testing.T) {
 				if paid := rec.Billed > 0; paid != (op.name != "converse stream") {
 					t.Errorf("%s: billed %s for %+v", name, rec.Billed.USD(), rec.Usage)
 				}
+			}
+		}
+	}
+}
+
+// TestFrontEstimate: where AWS does not count, the count says what it is, to the
+// client and in the record.
+func TestFrontEstimate(t *testing.T) {
+	for model, estimate := range map[string]bool{"us.anthropic.claude-opus-4-6-v1": false, opus5: true} {
+		f := openFront(t, playAWS(t, nil))
+		for _, op := range []tell{tells[len(tells)-1], {path: "/anthropic/v1/messages/count_tokens", body: `{"model":"%m","messages":[{"role":"user","content":"%s"}]}`}} {
+			s, err := f.ask(op, model, "us-west-2", "count", "How many?")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.status != 200 || s.estimate != estimate || !bytes.Contains(bytes.ToLower(s.body), []byte("tokens")) {
+				t.Errorf("%s of %s: %d estimate %t %s", op.path, model, s.status, s.estimate, s.body)
+			}
+			recs := f.records.Records()
+			if rec := recs[len(recs)-1]; rec.Estimated != estimate || estimate != (len(rec.Warnings) > 0) {
+				t.Errorf("%s of %s: recorded %+v", op.path, model, rec)
 			}
 		}
 	}
