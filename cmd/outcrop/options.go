@@ -80,7 +80,7 @@ type answerOptions struct {
 
 	Model     string `type:"path" placeholder:"FILE" help:"GGUF file for the local engine. Default: SmolLM2-135M-Instruct."`
 	EngineDir string `type:"path" placeholder:"DIR" help:"Folder of llama.cpp's libraries for the local engine."`
-	Lossy     bool   `help:"Leave out what a translation between Converse and Messages cannot carry, and name it in x-outcrop-dropped and the log; without it such a call is refused."`
+	Lossy     string `enum:"refuse,warn" default:"refuse" placeholder:"WHAT" help:"What a translation between Converse and Messages cannot carry: refuse the call, or warn: leave it out, and name it in x-outcrop-dropped and the log. Default: refuse."`
 	Cache     string `type:"path" placeholder:"DIR" help:"Where the engine and its model are kept. Default: the user's cache folder."`
 }
 

@@ -119,7 +119,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	policy := catalog.Policy{Strict: o.Strict, Own: own.MadeFrom, OwnHere: true}
 	handler := &httpapi.Server{
 		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Access: own, Log: logs, Now: time.Now,
-			Documents: documents, Lossy: o.Lossy, Health: s.lanes, Fence: s.fence, Accounts: s.accounts, Journal: s.Journal},
+			Documents: documents, Lossy: o.Lossy == "warn", Health: s.lanes, Fence: s.fence, Accounts: s.accounts, Journal: s.Journal},
 		Auth:   &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account), ValidRegion: s.knows},
 		Access: own, Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health,

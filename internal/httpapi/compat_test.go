@@ -353,7 +353,7 @@ var answerSamples = map[string]string{
 
 // compatAnswers has a row for each kind of block that a Messages server may answer with.
 func compatAnswers(t *testing.T, p func(string, ...any), server *backend) {
-	p("\n## Blocks of an answer\n\nOf a Messages server. What is refused is left out with `--lossy`, and named.\n\n| block | InvokeModel, Messages | Converse |\n|---|---|---|")
+	p("\n## Blocks of an answer\n\nOf a Messages server. What is refused is left out with `--lossy=warn`, and named.\n\n| block | InvokeModel, Messages | Converse |\n|---|---|---|")
 	for _, row := range append(converse.ToConverse(), converse.Row{Kind: "a kind of tomorrow"}) {
 		if row.Becomes != "" && row.At&converse.Answer == 0 {
 			continue // never in an answer
