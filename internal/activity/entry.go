@@ -100,6 +100,7 @@ type Entry struct {
 	at    head // at.opening 0: the opening could not be written
 	whole bool // request and answer are kept
 	lost  bool // a part of them could not be written
+	tryAt int  // after a failure: how much of the answer waits before the next try
 	*scratch
 }
 
@@ -235,19 +236,19 @@ func (e *Entry) Frame(event string, data []byte) {
 	}
 	f := &e.frames
 	f.add(event, data)
-	if len(f.buf) < frameRoom {
+	if len(f.buf) < max(frameRoom, e.tryAt) {
 		return
 	}
 	if e.s.queue != nil {
 		e.s.queue.put(job{e, kindPart, nil, bytes.Clone(f.buf)})
 	} else if err := e.writePart(f.buf); err != nil {
-		if len(f.buf) < frameMost {
+		if e.tryAt = 2 * len(f.buf); e.tryAt <= frameMost {
 			return
 		}
 		e.s.trouble.failed("answer", err, e.s.o.Now())
 		e.whole, e.lost = false, true
 	}
-	f.buf, f.last = f.buf[:0], f.last[:0]
+	f.buf, f.last, e.tryAt = f.buf[:0], f.last[:0], 0
 }
 
 func (e *Entry) writePart(frames []byte) error {

@@ -39,6 +39,9 @@ type Row struct {
 // worth its commit.
 const indexEvery = 250 * time.Millisecond
 
+// indexAgain is the time after a failure.
+const indexAgain = 10 * time.Second
+
 // indexBatch is how many records go in together.
 const indexBatch = 2000
 
@@ -49,8 +52,11 @@ func (s *Store) indexLoop(ctx context.Context) {
 	for {
 		if err := s.CatchUp(ctx); err != nil && ctx.Err() == nil {
 			s.o.Log.Error("activity log: the index cannot be written; it is tried again", "error", err)
+			signal(s.grown)
+			wait.Reset(indexAgain)
+		} else {
+			wait.Reset(indexEvery)
 		}
-		wait.Reset(indexEvery)
 		select {
 		case <-ctx.Done():
 			return

@@ -83,10 +83,12 @@ func (s *Store) dropOld(now time.Time) error {
 		if err := s.forget(d, true); err != nil {
 			return err
 		}
-		for _, suffix := range []string{".cut", ""} {
-			if err := os.Remove(s.path(d) + suffix); err != nil && !isMissing(err) {
-				return err
-			}
+		if err := s.unheld(d, func() error {
+			return errors.Join(os.RemoveAll(s.path(d)+".cut"), os.RemoveAll(s.path(d)))
+		}); errors.Is(err, errHeld) {
+			continue
+		} else if err != nil {
+			return err
 		}
 		s.o.Log.Info("activity log: a day is past its time and was dropped", "day", d, "retention_days", s.o.Retention)
 	}
@@ -97,6 +99,18 @@ func (s *Store) held(d Day) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.days[d] != nil
+}
+
+var errHeld = errors.New("a call has come for the day just now")
+
+// unheld does what no writer of the day may meet.
+func (s *Store) unheld(d Day, f func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.days[d] != nil {
+		return errHeld
+	}
+	return f()
 }
 
 // makeRoom warns at 80 % of MaxBytes, and drops requests and answers of the
@@ -126,6 +140,9 @@ func (s *Store) makeRoom(ctx context.Context, today Day) error {
 			continue
 		}
 		freed, err := s.strip(ctx, d)
+		if errors.Is(err, errHeld) {
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -211,11 +228,14 @@ func (s *Store) strip(ctx context.Context, d Day) (freed int64, err error) {
 			return 0, err
 		}
 	}
-	if err := os.Rename(tmp, s.path(d)); err != nil {
-		return 0, err
-	}
+	err = s.unheld(d, func() error {
+		if now, err := a.end(d); err != nil || now != before {
+			return errors.Join(err, errHeld)
+		}
+		return os.Rename(tmp, s.path(d))
+	})
 	signal(s.grown)
-	return before - after, nil
+	return before - after, err
 }
 
 // late is a record that could not be written when its call was over.

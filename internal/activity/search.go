@@ -141,3 +141,36 @@ func (a *Archive) Get(ctx context.Context, requestID string) (*Exchange, error) 
 	}
 	return a.Exchange(*at)
 }
+
+// Scan gives the calls that a filter takes, with what was asked and answered,
+// newest first, until f returns false. progress, if there is one, is told how
+// many bytes of how many are behind.
+func (a *Archive) Scan(ctx context.Context, filter Filter, progress func(done, total int64), f func(*Exchange) bool) error {
+	ends := map[Day]int64{}
+	before := map[Day]int64{} // bytes of newer days
+	var total int64
+	if err := a.days(filter, func(d Day) (err error) {
+		before[d] = total
+		ends[d], err = a.end(d)
+		total += ends[d]
+		return err
+	}); err != nil {
+		return err
+	}
+	var inner error
+	err := a.Find(ctx, filter, func(ref Ref, _ *Record) bool {
+		if progress != nil {
+			progress(before[ref.Day]+max(ends[ref.Day]-ref.Offset, 0), total)
+		}
+		x, err := a.Exchange(ref)
+		if errors.Is(err, ErrNoRecord) {
+			return true // its segment was made anew just now
+		}
+		if err != nil {
+			inner = err
+			return false
+		}
+		return f(x)
+	})
+	return errors.Join(err, inner)
+}

@@ -274,7 +274,7 @@ func TestTornAnywhere(t *testing.T) {
 	}
 	torn := t.TempDir()
 	for n := 0; n < len(whole); n += step {
-		if n > 1200 && n < len(whole)-1200 && n%97 != 0 {
+		if n > 600 && n < len(whole)-500 && n%97 != 0 {
 			continue // within the picture
 		}
 		if err := os.WriteFile(filepath.Join(torn, "2026-11-22.seg"), whole[:n], 0o600); err != nil {
@@ -490,5 +490,32 @@ func TestPolicyText(t *testing.T) {
 	var d Durability
 	if d.UnmarshalText([]byte("fast")) == nil {
 		t.Error("fast is a mode")
+	}
+}
+
+func TestScan(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, Options{})
+	for i := range 10 {
+		callAt(t, s, fmt.Sprint(i), noon.AddDate(0, 0, -i%2), []byte(`{"n":1}`))
+	}
+	s.Close()
+	var ids []string
+	last, all := int64(-1), int64(0)
+	err := NewArchive(dir, nil).Scan(t.Context(), Filter{}, func(done, total int64) {
+		if done < last || done > total {
+			t.Errorf("progress %d after %d, of %d", done, last, total)
+		}
+		last, all = done, total
+	}, func(x *Exchange) bool {
+		ids = append(ids, x.Record.RequestID)
+		return string(x.Input) == `{"n":1}` && len(x.Events) == 1
+	})
+	if err != nil || strings.Join(ids, "") != "8642097531" || last < all/2 {
+		t.Errorf("%v, %v, %d of %d", ids, err, last, all)
+	}
+	n := 0
+	if err := NewArchive(dir, nil).Scan(t.Context(), Filter{}, nil, func(*Exchange) bool { n++; return false }); err != nil || n != 1 {
+		t.Errorf("stopped: %d, %v", n, err)
 	}
 }
