@@ -52,10 +52,27 @@ func BenchmarkInvoke(b *testing.B) {
 	}
 }
 
+// BenchmarkConverse is the same call, translated there and back.
+func BenchmarkConverse(b *testing.B) {
+	call := whole(b, 2048, "/model/global.anthropic.claude-opus-4-6-v1:0/converse", streams[2].body)
+	b.ReportAllocs()
+	for b.Loop() {
+		call()
+	}
+}
+
 const benchFrames = 50
 
 func BenchmarkStream(b *testing.B) {
-	call := whole(b, benchFrames*16, "/model/global.anthropic.claude-opus-4-6-v1:0/invoke-with-response-stream", benchBody)
+	stream(b, "/model/global.anthropic.claude-opus-4-6-v1:0/invoke-with-response-stream", benchBody)
+}
+
+func BenchmarkConverseStream(b *testing.B) {
+	stream(b, streams[2].path, streams[2].body)
+}
+
+func stream(b *testing.B, path, body string) {
+	call := whole(b, benchFrames*16, path, body)
 	b.ReportAllocs()
 	for b.Loop() {
 		call()
@@ -67,11 +84,7 @@ func BenchmarkStream(b *testing.B) {
 // scripted upstream's own left out: it makes its frames before the stream starts.
 func TestRelayAllocations(t *testing.T) {
 	for _, st := range streams {
-		body := benchBody
-		if st.name == "messages" {
-			body = strings.Replace(benchBody, `"anthropic_version":"bedrock-2023-05-31"`, `"model":"global.anthropic.claude-opus-4-6-v1","stream":true`, 1)
-		}
-		few, many := relayAllocs(t, st.path, body, 10), relayAllocs(t, st.path, body, 1010)
+		few, many := relayAllocs(t, st.path, st.body, 10), relayAllocs(t, st.path, st.body, 1010)
 		if per := (many - few) / 1000; per > 1 {
 			t.Errorf("%s: %.2f allocations a frame, want at most 1", st.name, per)
 		}

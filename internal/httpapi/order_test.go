@@ -25,6 +25,9 @@ var streams = []struct {
 	{"messages", "/anthropic/v1/messages",
 		`{"model":"global.anthropic.claude-opus-4-6-v1","stream":true,"max_tokens":64,"messages":[{"role":"user","content":"one two three four five six"}]}`,
 		func(r io.Reader) error { _, err := sse.NewReader(r).Next(); return err }},
+	{"converse", "/model/global.anthropic.claude-opus-4-6-v1:0/converse-stream",
+		`{"messages":[{"role":"user","content":[{"text":"one two three four five six"}]}],"inferenceConfig":{"maxTokens":64}}`,
+		func(r io.Reader) error { _, err := eventstream.NewReader(r).Next(); return err }},
 }
 
 func (s *setup) request(t testing.TB, base, path, body string) *http.Request {

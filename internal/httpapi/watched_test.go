@@ -117,15 +117,24 @@ func (*repeated) Count(context.Context, routing.Route, gateway.Request) (int64, 
 
 type repeatedStream struct {
 	*repeated
-	left           int
-	started, ended bool
+	left int
+	at   int // in around
 }
 
-var (
-	startData = []byte(`{"type":"message_start","message":{"usage":{"input_tokens":1}}}`)
-	deltaData = []byte(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"again"}}`)
-	stopData  = []byte(`{"type":"message_stop"}`)
-)
+// around is what stands around the deltas; nil: here they are.
+var around = []*gateway.Frame{
+	frameOf(`{"type":"message_start","message":{"usage":{"input_tokens":1}}}`),
+	frameOf(`{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}`), nil,
+	frameOf(`{"type":"content_block_stop","index":0}`),
+	frameOf(`{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":1}}`),
+	frameOf(`{"type":"message_stop"}`),
+}
+
+var again = frameOf(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"again"}}`)
+
+func frameOf(event string) *gateway.Frame {
+	return &gateway.Frame{Event: messages.EventType([]byte(event)), Data: []byte(event)}
+}
 
 func (s *repeatedStream) Next() (gateway.Frame, error) {
 	if s.pause > 0 {
@@ -139,19 +148,18 @@ func (s *repeatedStream) Next() (gateway.Frame, error) {
 }
 
 func (s *repeatedStream) next() (gateway.Frame, error) {
-	switch {
-	case !s.started:
-		s.started = true
-		return gateway.Frame{Event: "message_start", Data: startData}, nil
-	case s.left > 0:
-		s.left--
-		return gateway.Frame{Event: "content_block_delta", Data: deltaData}, nil
-	case !s.ended:
-		s.ended = true
-		return gateway.Frame{Event: "message_stop", Data: stopData}, nil
-	default:
+	if s.at == len(around) {
 		return gateway.Frame{}, io.EOF
 	}
+	f := around[s.at]
+	if f == nil && s.left > 0 {
+		s.left--
+		return *again, nil
+	}
+	if s.at++; f == nil {
+		return s.next()
+	}
+	return *f, nil
 }
 func (*repeatedStream) Buffered() bool            { return false }
 func (*repeatedStream) UpstreamRequestID() string { return "" }
