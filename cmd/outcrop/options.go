@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -55,6 +56,10 @@ type serveOptions struct {
 	answerOptions
 	Tls bool   `help:"Serve TLS as well, on the same port, with a certificate of a local CA."`
 	Log string `enum:"text,json,off" default:"text" help:"Access log on standard error: text, json or off. Default: text."`
+
+	Metrics      string        `enum:"loopback,all,off" default:"loopback" placeholder:"WHO" help:"Who may read /metrics, which needs no key: loopback (this machine), all, or off. Default: ${default}."`
+	DrainDelay   time.Duration `placeholder:"TIME" help:"How long a server that is to stop still takes calls while /readyz says no. Behind a load balancer: longer than it needs to notice. Default: 0s."`
+	DrainTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long calls under way may take to finish after that. Default: ${default}."`
 
 	InsecureSkipAuth bool `help:"Let everyone in. Only on a loopback address."`
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -25,6 +26,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/identity"
+	"github.com/outcrop-dev/outcrop/internal/metrics"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 	"github.com/outcrop-dev/outcrop/internal/sqlstore"
 )
@@ -62,6 +64,9 @@ type server struct {
 
 	instance string      // tells this server from one that took its address later
 	quiet    atomic.Bool // the access log pauses
+	leaving  atomic.Bool // /readyz says no
+	delay    time.Duration
+	drain    time.Duration
 	http     *http.Server
 	served   chan error
 	stateful string // server.json, removed at the end
@@ -70,7 +75,7 @@ type server struct {
 
 // startServer listens first, so that a taken port is the first thing to be said.
 func startServer(o *serveOptions, con console) (_ *server, err error) {
-	s := &server{instance: rand.Text(), served: make(chan error, 1), Records: activity.NewRing(ringSize)}
+	s := &server{instance: rand.Text(), served: make(chan error, 1), Records: activity.NewRing(ringSize), delay: o.DrainDelay, drain: o.DrainTimeout}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -104,6 +109,8 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	if o.Log != "off" {
 		logs = append(logs, pausable{activity.AccessLog{Log: logger}, &s.quiet})
 	}
+	counted := metrics.New(s.lanes)
+	logs = append(logs, counted)
 	documents, err := document.New(document.Options{CacheDir: filepath.Join(o.Data, documentCache), Fonts: document.HostFonts(), Bytes: documentBytes})
 	if err != nil {
 		return nil, err
@@ -123,6 +130,10 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 		Auth:   &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account), ValidRegion: s.knows},
 		Access: own, Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health,
+		Metrics: counted, Outside: o.Metrics == "all", Leaving: &s.leaving,
+	}
+	if o.Metrics == "off" {
+		handler.Metrics = nil
 	}
 	s.http = httpapi.NewHTTPServer(handler, logger)
 	scheme := "http"
@@ -181,7 +192,8 @@ func (s *server) health() []httpapi.HealthRow {
 	return rows
 }
 
-// wait serves until ctx ends, then lets calls finish.
+// wait serves until ctx ends. Then /readyz says no, for so long that a load
+// balancer sees it; then nobody is let in, and calls finish.
 func (s *server) wait(ctx context.Context) error {
 	select {
 	case err := <-s.served:
@@ -189,14 +201,22 @@ func (s *server) wait(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
+	s.leaving.Store(true)
+	select {
+	case err := <-s.served:
+		s.close()
+		return err
+	case <-time.After(s.delay):
+	}
 	return s.shutdown()
 }
 
-// drain is how long a stop waits for calls that are under way.
-const drain = 10 * time.Second
+// defaultDrain is how long a stop waits for calls that are under way.
+const defaultDrain = 10 * time.Second
 
 func (s *server) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), drain)
+	s.leaving.Store(true)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(s.drain, defaultDrain))
 	defer cancel()
 	err := s.http.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {

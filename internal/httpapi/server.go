@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/access"
@@ -34,6 +35,9 @@ type Server struct {
 	Bodies  *Budget            // memory for request bodies
 	MaxBody int64              // lowers the surfaces' own limits; 0: theirs
 	Health  func() []HealthRow // what /healthz adds
+	Metrics http.Handler       // nil: /metrics is not served
+	Outside bool               // /metrics is for callers from other machines too
+	Leaving *atomic.Bool       // set: /readyz says no, and connections end with their answer; nil: never
 	Log     *slog.Logger
 
 	Now func() time.Time
@@ -101,9 +105,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 
 	path := r.URL.EscapedPath()
-	if path == "/healthz" {
+	if s.Leaving != nil && s.Leaving.Load() {
+		h.Set("Connection", "close")
+	}
+	switch path {
+	case "/healthz":
 		x.healthz()
 		return
+	case "/readyz":
+		x.readyz()
+		return
+	case "/metrics":
+		x.metrics()
+		return
+	default: // an operation
 	}
 	x.surface = bedrockapi.SurfaceOf(path)
 	for _, op := range bedrockapi.Operations() {
