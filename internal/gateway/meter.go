@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/converse"
+	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
@@ -67,7 +68,7 @@ func (m *Meter) see(f Frame) error {
 			StopReason string              `json:"stop_reason"`
 			Usage      messages.UsageDelta `json:"usage"`
 		}
-		if err := json.Unmarshal(f.Data, &e); err != nil {
+		if err := json.Unmarshal(ending(f.Data), &e); err != nil {
 			return badFrame(err)
 		}
 		e.Usage.Apply(&m.Usage)
@@ -103,6 +104,26 @@ func (m *Meter) see(f Frame) error {
 		m.Count, m.done = e.InputTokens, true
 	}
 	return nil
+}
+
+// ending is a message without its content, which is most of it and says nothing
+// here. What cannot be taken apart stays whole.
+func ending(message []byte) []byte {
+	var room [16]jsonspan.Member
+	members, err := jsonspan.Scan(room[:0], message, nil)
+	if err != nil {
+		return message
+	}
+	rest := append(make([]byte, 0, 512), '{')
+	for _, key := range []string{"stop_reason", "usage"} {
+		if m, ok := members.Get(key); ok {
+			if len(rest) > 1 {
+				rest = append(rest, ',')
+			}
+			rest = append(append(append(append(rest, '"'), key...), '"', ':'), m.Value(message)...)
+		}
+	}
+	return append(rest, '}')
 }
 
 // converseUsage is usage as Converse spells it.
