@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,8 @@ type Server struct {
 	Log     *slog.Logger
 
 	Now func() time.Time
+
+	frames sync.Pool // *[]byte: what frameWriters have grown
 }
 
 // HeaderHop names the servers that a call has passed; see upstream/messages.

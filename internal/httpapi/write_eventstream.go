@@ -25,6 +25,7 @@ type frameWriter struct {
 	mu    sync.Mutex // the timer writes too
 	begun bool
 	buf   []byte // frames not sent yet
+	kept  *[]byte
 	event []byte // message_stop with its metrics
 	ping  *pinger
 
@@ -35,6 +36,11 @@ func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.meter, w.begun = m, true
+	if kept, ok := w.x.frames.Get().(*[]byte); ok {
+		w.kept, w.buf = kept, (*kept)[:0]
+	} else {
+		w.kept = new([]byte)
+	}
 	w.x.announce(meta)
 	h := w.x.w.Header()
 	h.Set("Content-Type", bedrockapi.TypeEventStream)
@@ -114,7 +120,15 @@ func (w *frameWriter) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ping.stop()
+	if w.kept != nil && cap(w.buf) <= maxKept {
+		*w.kept = w.buf
+		w.x.frames.Put(w.kept)
+	}
+	w.kept, w.buf = nil, nil
 }
+
+// maxKept bounds what a stream leaves to the next.
+const maxKept = 64 << 10
 
 // appendMetrics puts amazon-bedrock-invocationMetrics into message_stop, if the
 // upstream has not.
