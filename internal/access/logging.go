@@ -59,13 +59,21 @@ func (l *Logging) clone() *Logging {
 	return &c
 }
 
-// Logging is the configuration in force; nil: none.
+// Buckets are the places that the operator has given names to.
+type Buckets interface {
+	Has(name string) bool
+	// Check writes what AWS writes when a configuration is set, to see whether
+	// that can be done.
+	Check(ctx context.Context, name, prefix, account string) error
+}
+
+// Logging is the configuration in force; nil: none. It is shared: read only.
 func (s *Service) Logging(ctx context.Context, sc Scope) (*Logging, error) {
 	v, err := s.view(ctx, sc)
 	if err != nil {
 		return nil, err
 	}
-	return v.Settings.Logging.clone(), nil
+	return v.Settings.Logging, nil
 }
 
 const rolePattern = `arn:aws(-[^:]+)?:iam::([0-9]{12})?:role/.+`
@@ -96,9 +104,13 @@ func (s *Service) SetLogging(ctx context.Context, sc Scope, l *Logging) error {
 			WithHint("this server delivers to buckets (s3Config), not to CloudWatch Logs")
 	case l.S3 == nil:
 		return messages.Errorf(messages.InvalidRequest, "The logging configuration names no destination. Specify s3Config, cloudWatchConfig or both.")
-	case s.Bucket == nil || !s.Bucket(l.S3.Name):
-		return messages.Errorf(messages.InvalidRequest, "Failed to validate permissions for bucket: %s. Verify the bucket policy is correct.", l.S3.Name).
-			WithHint("no destination is named %s: outcrop.yaml maps bucket names to places (destinations)", l.S3.Name)
+	}
+	denied := messages.Errorf(messages.InvalidRequest, "Failed to validate permissions for bucket: %s. Verify the bucket policy is correct.", l.S3.Name)
+	if s.Buckets == nil || !s.Buckets.Has(l.S3.Name) {
+		return denied.WithHint("no destination is named %s: outcrop.yaml maps bucket names to places (destinations)", l.S3.Name)
+	}
+	if err := s.Buckets.Check(ctx, l.S3.Name, l.S3.Prefix, sc.Account); err != nil {
+		return denied.WithCause(err).WithHint("nothing can be written to the place that outcrop.yaml gives to %s", l.S3.Name)
 	}
 	return s.change(ctx, sc, func(*view) error { return s.Store.PutLogging(ctx, sc, l) })
 }

@@ -1,6 +1,8 @@
 package access_test
 
 import (
+	"context"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -9,9 +11,24 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
+// places is an operator's one bucket.
+type places struct {
+	known   string
+	err     error
+	checked []string
+}
+
+func (p *places) Has(name string) bool { return name == p.known }
+
+func (p *places) Check(_ context.Context, name, prefix, account string) error {
+	p.checked = append(p.checked, name+"/"+prefix+"/"+account)
+	return p.err
+}
+
 func TestLogging(t *testing.T) {
 	s := newService(t)
-	s.Bucket = func(name string) bool { return name == "logs" }
+	places := &places{known: "logs"}
+	s.Buckets = places
 	get := func() *access.Logging {
 		t.Helper()
 		l, err := s.Logging(t.Context(), here)
@@ -27,9 +44,8 @@ func TestLogging(t *testing.T) {
 	if got := get(); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}
-	*get().Text = false
-	if !*get().Text {
-		t.Error("the configuration can be changed by who reads it")
+	if got := strings.Join(places.checked, " "); got != "logs/a/b/"+account {
+		t.Errorf("checked %s", got)
 	}
 
 	const role = "arn:aws:iam::123456789012:role/logs"
@@ -62,6 +78,12 @@ func TestLogging(t *testing.T) {
 	if l := get(); l != nil {
 		t.Errorf("%+v", l)
 	}
-	s.Bucket = nil
+	places.err = errDisk
+	err := s.SetLogging(t.Context(), here, want)
+	refused(t, err, messages.InvalidRequest, "Failed to validate permissions for bucket: logs")
+	if !errors.Is(err, errDisk) || strings.Contains(messages.AsError(err).Message, errDisk.Error()) {
+		t.Errorf("the cause is for the log alone: %v", err)
+	}
+	s.Buckets = nil
 	refused(t, s.SetLogging(t.Context(), here, want), messages.InvalidRequest, "Failed to validate permissions for bucket: logs")
 }

@@ -28,9 +28,8 @@ type Service struct {
 
 	// Administrator says who may change anything here; nil: everyone.
 	Administrator func(identity.Caller) bool
-	// Bucket says whether invocation logs can be delivered to a bucket of that
-	// name; nil: to none.
-	Bucket func(name string) bool
+	// Buckets are where invocation logs can be delivered; nil: nowhere.
+	Buckets Buckets
 	// LastUse is when an account last used a model in a Region; zero: never.
 	// nil: nobody knows, and no model counts as idle.
 	LastUse func(ctx context.Context, s Scope, model string) (time.Time, error)

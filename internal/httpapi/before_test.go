@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"regexp"
@@ -62,3 +63,9 @@ func (m *madeIDs) hide(text string) string {
 	}
 	return text
 }
+
+// oneBucket is all that an operator has given a place to.
+type oneBucket struct{}
+
+func (oneBucket) Has(name string) bool                                { return name == "invocation-logs" }
+func (oneBucket) Check(context.Context, string, string, string) error { return nil }

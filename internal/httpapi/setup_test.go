@@ -58,7 +58,7 @@ func newSetupOver(t testing.TB, up gateway.Upstream) *setup {
 	keys := identity.NewRing(
 		[]identity.AccessKey{{Owner: owner, ID: testKey, Secret: testSecret}},
 		[]identity.APIKey{{Owner: owner, ID: "BedrockAPIKey-abcd", Sum: sha256.Sum256([]byte(testAPIKey))}})
-	own := &access.Service{Store: access.NewMemory(), Catalog: c, Now: now, Bucket: func(name string) bool { return name == "invocation-logs" }}
+	own := &access.Service{Store: access.NewMemory(), Catalog: c, Now: now, Buckets: oneBucket{}}
 	s.Server = &httpapi.Server{
 		Gateway: &gateway.Gateway{Catalog: c, Policy: catalog.Policy{Own: own.MadeFrom, OwnHere: true}, Region: "us-east-1", Upstream: up, Access: own, Log: s.Records, Now: now},
 		Access:  own,
