@@ -153,3 +153,15 @@ func TestChangesAreStored(t *testing.T) {
 	must(t, next.Withdraw(t.Context(), here, opus))
 	refused(t, next.Allowed(t.Context(), account, region, model(t, s, opus), catalog.Invoke), messages.AccessDenied, noAccess)
 }
+
+func BenchmarkAllowed(b *testing.B) {
+	s := newService(b)
+	s.Strict = true
+	m := model(b, s, opus)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := s.Allowed(b.Context(), account, region, m, catalog.Invoke); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
