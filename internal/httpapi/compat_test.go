@@ -327,6 +327,7 @@ func compatBlocks(t *testing.T, p func(string, ...any), amazon, server, reading 
 			}
 			body := placedBlock(at, row.Kind)
 			v, says := server.verdict(t, bedrockapi.Converse, nil, body, helloConverse)
+			server.agree(t, bedrockapi.Converse, body)
 			carried := row.At&at != 0 && at != converse.MidSystem
 			switch {
 			case carried != (v == translated):

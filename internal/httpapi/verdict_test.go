@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
@@ -23,9 +24,10 @@ import (
 // backend is a kind of upstream: a real one, as cmd/outcrop opens it, before a
 // server that keeps what it is sent.
 type backend struct {
-	name string
-	door *setup
-	wire *wire
+	name    string
+	door    *setup
+	wire    *wire
+	oneByte bool // a read of a request's body gives
 }
 
 func backends(t *testing.T) (amazon, server, reading *backend) {
@@ -99,9 +101,31 @@ func (b *backend) knock(t *testing.T, o *bedrockapi.Operation, header http.Heade
 		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	b.door.sign(t, req, []byte(body))
+	if b.oneByte {
+		req.Body = io.NopCloser(iotest.OneByteReader(strings.NewReader(body)))
+	}
 	w := httptest.NewRecorder()
 	b.door.ServeHTTP(w, req)
 	return w
+}
+
+// agree sends a request {as it is, through decode and encode} x {whole reads, one
+// byte a read}: the upstream gets the same, and so does the client.
+func (b *backend) agree(t *testing.T, o *bedrockapi.Operation, body string) {
+	t.Helper()
+	var first [2]string
+	for way := range 4 {
+		b.door.Gateway.Forced, b.oneByte = way&1 != 0, way&2 != 0
+		w := b.knock(t, o, nil, body)
+		got := [2]string{canonical(b.wire.body), canonical(volatile.ReplaceAllString(w.Body.String(), "REQUEST-ID"))}
+		switch {
+		case way == 0:
+			first = got
+		case got != first:
+			t.Errorf("forced %v, a byte a read %v: %s\ngives %s\nand elsewhere %s", way&1 != 0, way&2 != 0, body, got, first)
+		}
+	}
+	b.door.Gateway.Forced, b.oneByte = false, false
 }
 
 const opusRef = "global.anthropic.claude-opus-4-6-v1"
