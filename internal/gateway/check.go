@@ -5,6 +5,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/messages"
+	"github.com/outcrop-dev/outcrop/internal/routing"
 )
 
 // checkModel holds the request to what its model takes.
@@ -33,6 +34,9 @@ func (g *Gateway) checkModel(head *Head, body *Body, m *catalog.Model) error {
 	if body.dialect == Converse {
 		return nil // relayed as it is: AWS itself says what it does not take
 	}
+	if err := g.checkWindow(head, body, m, policy); err != nil {
+		return err
+	}
 	return g.checkFeatures(head, body, m)
 }
 
@@ -56,4 +60,21 @@ func apiOf(h *Head) catalog.API {
 		return catalog.Count
 	}
 	return formOf(h)
+}
+
+// checkWindow holds the prompt to the window that the model has with the betas of
+// the call. AWS counts for itself; elsewhere our estimate stands for its count.
+func (g *Gateway) checkWindow(head *Head, body *Body, m *catalog.Model, policy catalog.Policy) error {
+	if g.Upstream.Capabilities().Bills || len(body.data) < 1<<18 { // no window is so small
+		return nil
+	}
+	limit := m.ContextWindow(head.Betas, policy)
+	if n := routing.Estimate(body.data); limit > 0 && n > limit {
+		e := messages.Errorf(messages.ModelRejected, "prompt is too long: %d tokens > %d maximum", n, limit)
+		if m.ContextBeta.Beta != "" && m.ContextBeta.Tokens >= n {
+			return e.WithHint("the beta %s raises the window to %d tokens; the count is an estimate", m.ContextBeta.Beta, m.ContextBeta.Tokens)
+		}
+		return e.WithHint("the count is an estimate")
+	}
+	return nil
 }
