@@ -2,6 +2,7 @@ package localmodel
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +47,10 @@ func TestRealModel(t *testing.T) {
 	}
 }
 
+var weather = object{"name": "get_weather", "description": "Get the current weather in a city.", "input_schema": object{
+	"type": "object", "properties": object{"city": object{"type": "string"}, "unit": object{"enum": []string{"celsius", "fahrenheit"}}}, "required": []string{"city"},
+}}
+
 // One answer at a time, 64 tokens of it to a prompt of 512.
 func BenchmarkRealModel(b *testing.B) {
 	e, err := New(Options{EngineDir: enginetest.EngineDir(b), Weights: enginetest.Weights(b), Slots: 1})
@@ -56,12 +61,15 @@ func BenchmarkRealModel(b *testing.B) {
 	if _, err := e.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	run := func(prompt string, max int) {
-		res, err := send(b.Context(), e, "/v1/messages", hello("max_tokens", max, "messages", []object{{"role": "user", "content": prompt}}))
+	run := func(prompt string, max int, members ...any) {
+		r := hello(append([]any{"max_tokens", max, "messages", []object{{"role": "user", "content": prompt}}}, members...)...)
+		res, err := send(b.Context(), e, "/v1/messages", r)
 		if err != nil {
 			b.Fatal(err)
 		}
-		res.Body.Close()
+		if res.Body.Close(); res.StatusCode != http.StatusOK {
+			b.Fatal(res.Status)
+		}
 	}
 	b.Run("prefill-512", func(b *testing.B) {
 		for i := range b.N {
@@ -74,6 +82,24 @@ func BenchmarkRealModel(b *testing.B) {
 			run("Write a long story about the sea.", 64)
 		}
 		b.ReportMetric(64*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+	})
+	// The same under a grammar: a long text within it, and many short values.
+	for name, property := range map[string]object{
+		"text":   {"type": "string", "minLength": 400},
+		"values": {"type": "array", "minItems": 50, "items": object{"enum": []string{"red", "green", "blue", "yellow", "black", "white"}}},
+	} {
+		schema := object{"type": "object", "properties": object{"story": property}, "required": []string{"story"}}
+		b.Run("decode-64-"+name, func(b *testing.B) {
+			for range b.N {
+				run("Write a long story about the sea.", 64, "output_format", object{"type": "json_schema", "schema": schema})
+			}
+			b.ReportMetric(64*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+	b.Run("call", func(b *testing.B) {
+		for range b.N {
+			run("What is the weather in Paris?", 100, "tools", []object{weather}, "tool_choice", object{"type": "any"})
+		}
 	})
 	b.Run("cached-512", func(b *testing.B) {
 		for range b.N {

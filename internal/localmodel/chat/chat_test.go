@@ -46,10 +46,10 @@ func TestParse(t *testing.T) {
 			  {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"tool_use","id":"t","name":"clock","input":{"zone":"UTC", "n":1}}]},
 			  {"role":"user","content":[{"type":"tool_result","tool_use_id":"t","is_error":true,"content":[{"type":"text","text":"no clock"}]},{"type":"text","text":"and now?"}]}]}`,
 			Request{MaxTokens: 5, Turns: []Turn{{"user", "hi"},
-				{"assistant", `<tool_call>[{"name":"clock","arguments":{"zone":"UTC","n":1}}]</tool_call>`},
+				{"assistant", `<tool_call>[{"name": "clock", "arguments": {"zone":"UTC","n":1}}]</tool_call>`},
 				{"user", "<tool_response>Error: no clock</tool_response>\nand now?"}}}},
 		"tools that may not be called": {
-			`{"max_tokens":5,"temperature":0,"tools":[{"name":"clock"}],"tool_choice":{"type":"none"},"thinking":{"type":"disabled"},"messages":[{"role":"user","content":"hi"}]}`,
+			`{"max_tokens":5,"temperature":0,"tools":[{"name":"clock","input_schema":{"type":"object","not":{}}}],"tool_choice":{"type":"none"},"thinking":{"type":"disabled"},"output_config":{},"messages":[{"role":"user","content":"hi"}]}`,
 			Request{MaxTokens: 5, Turns: hi}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,10 +82,8 @@ func TestParseRefuses(t *testing.T) {
 		with(`"top_p":-1`):                    "top_p: range: 0..1",
 		with(`"top_k":-1`):                    "top_k: Input should be greater than or equal to 0",
 		with(`"stop_sequences":["a",""]`):     "stop_sequences: each stop sequence must be at least 1 character long",
-		with(`"tools":[{"name":"x"}]`):        "tools: not supported by the embedded model",
 		with(`"tool_choice":{"type":"any"}`):  "tool_choice: may only be specified while providing tools",
 		with(`"thinking":{"type":"enabled"}`): "thinking: not supported by the embedded model",
-		with(`"output_config":{}`):            "output_config: not supported by the embedded model",
 		with(`"max_token":5`):                 "max_token: Extra inputs are not permitted",
 		with(`"system":[{"type":"image"}]`):   "system.0: image blocks are not supported by the embedded model, which reads text only",
 		message(`5`):                          "messages.0.content: Input should be a valid string or a list of content blocks",

@@ -18,7 +18,7 @@ type block struct {
 // textOf renders a string or an array of blocks. Blocks stand on lines of their
 // own. A tool's part is written as SmolLM2 was trained to read it:
 //
-//	tool_use      <tool_call>[{"name":…,"arguments":…}]</tool_call>
+//	tool_use      <tool_call>[{"name": …, "arguments": …}]</tool_call>
 //	tool_result   <tool_response>…</tool_response>, "Error: " before a failure
 //	thinking      nothing: the service drops the thinking of earlier turns too
 //
@@ -60,14 +60,10 @@ func (b *block) text(where, role string) (string, error) {
 		}
 		return *b.Text, nil
 	case b.Type == "tool_use" && role == "assistant":
-		call, err := json.Marshal([]struct {
-			Name      string          `json:"name"`
-			Arguments json.RawMessage `json:"arguments"`
-		}{{b.Name, b.Input}})
-		if err != nil {
+		if len(b.Input) == 0 || b.Input[0] != '{' {
 			return "", invalid("%s.input: Input should be a valid dictionary", where)
 		}
-		return "<tool_call>" + string(call) + "</tool_call>", nil
+		return render(b.Name, b.Input), nil
 	case b.Type == "tool_result" && role == "user":
 		text, err := textOf(b.Content, where+".content", "tool_result")
 		if err != nil {

@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -20,6 +21,8 @@ type Request struct {
 	MaxTokens int
 	Stream    bool
 	Stops     []string
+	Calls     *Calls // nil: no tool may be called
+	Format    string // GBNF of the text; empty: any text
 
 	Temperature float64
 	TopP        float64 // 0: off
@@ -48,8 +51,10 @@ type wire struct {
 	StopSequences []string          `json:"stop_sequences"`
 	Seed          *uint32           `json:"seed"`
 	Tools         []json.RawMessage `json:"tools"`
-	ToolChoice    kind              `json:"tool_choice"`
+	ToolChoice    json.RawMessage   `json:"tool_choice"`
 	Thinking      kind              `json:"thinking"`
+	OutputConfig  json.RawMessage   `json:"output_config"`
+	OutputFormat  json.RawMessage   `json:"output_format"`
 }
 
 type wireMessage struct {
@@ -66,9 +71,9 @@ type kind struct {
 var fields = map[string]treatment{
 	"model": used, "messages": used, "system": used, "max_tokens": used, "stream": used,
 	"temperature": used, "top_p": used, "top_k": used, "stop_sequences": used, "seed": used,
-	"tools": used, "tool_choice": used, "thinking": used,
+	"tools": used, "tool_choice": used, "thinking": used, "output_config": used, "output_format": used,
 	"metadata": idle, "service_tier": idle, "cache_control": idle, "inference_geo": idle,
-	"container": refused, "context_management": refused, "mcp_servers": refused, "output_config": refused, "output_format": refused,
+	"container": refused, "context_management": refused, "mcp_servers": refused,
 }
 
 type treatment uint8
@@ -91,14 +96,8 @@ func Parse(body []byte, count bool) (*Request, error) {
 	if err := json.Unmarshal(body, &members); err != nil {
 		return nil, invalid("the request body is not a JSON object: %v", err)
 	}
-	for _, name := range sortedKeys(members) {
-		switch fields[name] {
-		case used, idle:
-		case refused:
-			return nil, invalid("%s: not supported by the embedded model", name)
-		default:
-			return nil, invalid("%s: Extra inputs are not permitted", name)
-		}
+	if err := checkFields(members, fields, ""); err != nil {
+		return nil, err
 	}
 	var w wire
 	if err := json.Unmarshal(body, &w); err != nil {
@@ -115,7 +114,34 @@ func Parse(body []byte, count bool) (*Request, error) {
 		r.MaxTokens = *w.MaxTokens
 	}
 	w.sampling(r)
-	return r, w.conversation(r)
+	tools, err := w.tools(r)
+	if err != nil {
+		return nil, err
+	}
+	format, err := w.format(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.conversation(r, tools, format); err != nil {
+		return nil, err
+	}
+	if r.Format != "" && r.Prefill != "" {
+		return nil, invalid("messages: the answer cannot be begun where its format is given")
+	}
+	return r, nil
+}
+
+func checkFields(members map[string]json.RawMessage, known map[string]treatment, where string) error {
+	for _, name := range sortedKeys(members) {
+		switch known[name] {
+		case used, idle:
+		case refused:
+			return invalid("%s%s: not supported by the embedded model", where, name)
+		default:
+			return invalid("%s%s: Extra inputs are not permitted", where, name)
+		}
+	}
+	return nil
 }
 
 func (w *wire) check(count bool) error {
@@ -136,10 +162,6 @@ func (w *wire) check(count bool) error {
 		return invalid("stop_sequences: each stop sequence must be at least 1 character long")
 	case w.Thinking.Type != "" && w.Thinking.Type != "disabled":
 		return invalid("thinking: not supported by the embedded model")
-	case len(w.Tools) > 0 && w.ToolChoice.Type != "none":
-		return invalid("tools: not supported by the embedded model")
-	case len(w.Tools) == 0 && w.ToolChoice.Type != "" && w.ToolChoice.Type != "none" && w.ToolChoice.Type != "auto":
-		return invalid("tool_choice: may only be specified while providing tools")
 	}
 	return nil
 }
@@ -161,12 +183,14 @@ func (w *wire) sampling(r *Request) {
 	}
 }
 
-// conversation joins neighbours of one role, as the service does.
-func (w *wire) conversation(r *Request) error {
+// conversation joins neighbours of one role, as the service does. What the model
+// is told of tools and formats stands behind the caller's own system prompt.
+func (w *wire) conversation(r *Request, told ...string) error {
 	system, err := textOf(w.System, "system", "system")
 	if err != nil {
 		return err
 	}
+	system = strings.Join(slices.DeleteFunc(append([]string{system}, told...), func(s string) bool { return s == "" }), "\n\n")
 	if system != "" {
 		r.Turns = append(r.Turns, Turn{"system", system})
 	}
@@ -194,7 +218,15 @@ func (w *wire) conversation(r *Request) error {
 
 func decodeFault(err error) string {
 	if t, ok := err.(*json.UnmarshalTypeError); ok {
-		return t.Field + ": Input should be a valid " + strings.TrimPrefix(t.Type.String(), "*")
+		kind := strings.TrimPrefix(t.Type.String(), "*")
+		switch t.Type.Kind() {
+		case reflect.Slice:
+			kind = "list"
+		case reflect.Struct, reflect.Map:
+			kind = "dictionary"
+		default:
+		}
+		return t.Field + ": Input should be a valid " + kind
 	}
 	return "the request body is not valid: " + err.Error()
 }

@@ -16,6 +16,10 @@ const (
 	LoopPrefill = "count:"
 	Loop        = "one two three "
 	LoopTokens  = 3
+	// CallPrefill ends a start of an answer after which the model says CallText and
+	// begins to call a tool, in tokens that do not keep to the mark's borders.
+	CallPrefill = "call!"
+	CallText    = " Sure."
 
 	Window = 65536
 )
@@ -39,7 +43,7 @@ const Template = `{% for message in messages %}{{'<|im_start|>' + message['role'
 
 // Pieces of more than a byte. No piece occurs twice in the scripts: a token
 // alone decides what comes next.
-var pieces = []string{"Hel", "lo,▁w", "orld.▁", "▁bye", "one", "▁two", "▁three▁", "▁"}
+var pieces = []string{"Hel", "lo,▁w", "orld.▁", "▁bye", "one", "▁two", "▁three▁", "▁", "▁Sure.", "▁<tool", "_call", ">["}
 
 func piece(i int) int { return bytes0 + 256 + i }
 
@@ -50,7 +54,11 @@ func scripts() [][]int {
 		answer = append(answer, bytes0+int(b))
 	}
 	answer = append(answer, piece(3), imEnd)
-	return [][]int{answer, {bytes0 + ':', piece(4), piece(5), piece(6), piece(4)}}
+	return [][]int{
+		answer,
+		{bytes0 + ':', piece(4), piece(5), piece(6), piece(4)},
+		{bytes0 + '!', piece(8), piece(9), piece(10), piece(11)},
+	}
 }
 
 // File writes the tiny model to path.

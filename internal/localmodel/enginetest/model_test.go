@@ -37,7 +37,7 @@ func TestScriptsSpellTheAnswers(t *testing.T) {
 		return string(b)
 	}
 	seen := map[int]bool{}
-	for i, want := range []string{"\n" + Answer, ":" + Loop + "one"} {
+	for i, want := range []string{"\n" + Answer, ":" + Loop + "one", "!" + CallText + " <tool_call>["} {
 		run := scripts()[i]
 		if got := spell(run); got != want {
 			t.Errorf("script %d spells %q, want %q", i, got, want)

@@ -98,12 +98,30 @@ type chatMessage struct{ role, content *byte }
 // chainParams is struct llama_sampler_chain_params.
 type chainParams struct{ NoPerf bool }
 
+// candidate is struct llama_token_data.
+type candidate struct {
+	ID    Token
+	Logit float32
+	P     float32
+}
+
+// candidates is struct llama_token_data_array.
+type candidates struct {
+	Data     *candidate
+	Size     uintptr
+	Selected int64
+	Sorted   bool
+	_        [7]bool
+}
+
 // The C compiler's sizes on every 64-bit platform; another Go layout does not compile.
 var (
 	_ [80]byte  = [unsafe.Sizeof(modelParams{})]byte{}
 	_ [160]byte = [unsafe.Sizeof(contextParams{})]byte{}
 	_ [56]byte  = [unsafe.Sizeof(batch{})]byte{}
 	_ [1]byte   = [unsafe.Sizeof(chainParams{})]byte{}
+	_ [12]byte  = [unsafe.Sizeof(candidate{})]byte{}
+	_ [32]byte  = [unsafe.Sizeof(candidates{})]byte{}
 )
 
 // The defaults are read into a struct that is longer than ours: a library with
@@ -154,6 +172,22 @@ func checkABI(version string, m modelDefaults, c contextDefaults) error {
 	}
 	if found != nil {
 		return &ABIError{found}
+	}
+	return nil
+}
+
+// checkCandidates lets samplers choose among candidates that are known: where a
+// field has moved, they choose another one or leave another number of them.
+func (l *Library) checkCandidates() error {
+	data := []candidate{{ID: 7, Logit: 1}, {ID: 5, Logit: 3}, {ID: 9, Logit: 2}}
+	a := &candidates{Data: &data[0], Size: uintptr(len(data)), Selected: -1}
+	chain := l.f.newChain(chainParams{NoPerf: true})
+	defer l.f.freeSampler(chain)
+	l.f.chainAdd(chain, l.f.newTopK(2))
+	l.f.chainAdd(chain, l.f.newGreedy())
+	l.f.apply(chain, a)
+	if a.Data != &data[0] || a.Size != 2 || a.Selected != 0 || !a.Sorted || data[0] != (candidate{ID: 5, Logit: 3}) || data[1].ID != 9 {
+		return &ABIError{[]string{fmt.Sprintf("its samplers made %+v of three candidates, in %+v", data, *a)}}
 	}
 	return nil
 }

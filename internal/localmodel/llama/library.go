@@ -82,7 +82,11 @@ type functions struct {
 	newTopP         func(p float32, minKeep uintptr) uintptr                                                  `sym:"llama_sampler_init_top_p"`
 	newTemp         func(t float32) uintptr                                                                   `sym:"llama_sampler_init_temp"`
 	newDist         func(seed uint32) uintptr                                                                 `sym:"llama_sampler_init_dist"`
+	newGrammar      func(v uintptr, text, root string) uintptr                                                `sym:"llama_sampler_init_grammar"`
 	sample          func(s, c uintptr, i int32) Token                                                         `sym:"llama_sampler_sample"`
+	apply           func(s uintptr, a *candidates)                                                            `sym:"llama_sampler_apply"`
+	accept          func(s uintptr, t Token)                                                                  `sym:"llama_sampler_accept"`
+	logits          func(c uintptr, i int32) *float32                                                         `sym:"llama_get_logits_ith"`
 	freeSampler     func(s uintptr)                                                                           `sym:"llama_sampler_free"`
 }
 
@@ -119,6 +123,9 @@ func Open(dir string, log func(line string)) (*Library, error) {
 	l.f.logSet(purego.NewCallback(l.log.write), 0)
 	l.version = l.f.version()
 	if err := checkABI(l.version, l.f.modelDefaults(), l.f.contextDefaults()); err != nil {
+		return nil, err
+	}
+	if err := l.checkCandidates(); err != nil {
 		return nil, err
 	}
 	if l.strlen, err = libcSymbol("strlen"); err != nil {

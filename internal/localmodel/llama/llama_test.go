@@ -207,7 +207,10 @@ func TestDecode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	s := m.NewSampler(Sampling{})
+	s, err := m.NewSampler(Sampling{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	defer s.Close()
 	prompt, err := m.Tokenize("hi\n")
 	if err != nil {
@@ -225,7 +228,10 @@ func TestDecode(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 3 {
-			token := s.Sample(c)
+			token, err := s.Sample(c)
+			if err != nil {
+				t.Fatal(err)
+			}
 			said = m.AppendPiece(said, token)
 			if err := c.Decode([]Token{token}); err != nil {
 				t.Fatal(err)
@@ -250,5 +256,86 @@ func TestDecode(t *testing.T) {
 	}
 	if err := c.Decode(full[:1]); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Errorf("one token too many: %v", err)
+	}
+}
+
+// write lets the tiny model answer under a grammar.
+func write(t *testing.T, m *Model, c *Context, how Sampling) string {
+	s, err := m.NewSampler(how)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	prompt, err := m.Tokenize("hi\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Truncate(0)
+	var said []byte
+	for next := prompt; len(said) < 100; {
+		if err := c.Decode(next); err != nil {
+			t.Fatal(err)
+		}
+		token, err := s.Sample(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.IsEnd(token) {
+			break
+		}
+		said = m.AppendPiece(said, token)
+		next = []Token{token}
+	}
+	return string(said)
+}
+
+func TestGrammar(t *testing.T) {
+	m := tiny(t)
+	stop := NewStop()
+	defer stop.Release()
+	c, err := m.NewContext(256, 64, 1, stop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, k := range []struct {
+		how  Sampling
+		want string
+	}{
+		{Sampling{Grammar: `root ::= "Hello" | "no"`}, "Hello"},
+		{Sampling{Grammar: `root ::= "no"`}, "no"},
+		{Sampling{Grammar: `root ::= [^H] "x"{3} "漢" [\U0001F642]`, Temperature: 1, TopK: 50, TopP: 0.9, Seed: 3}, "xxx漢🙂"},
+		{Sampling{Grammar: `root ::= "\"" ("a" | "b"){7} "\""`, Temperature: 1}, `"`},
+	} {
+		if got := write(t, m, c, k.how); !strings.Contains(got, k.want) || len(got) > 40 {
+			t.Errorf("%s: %q", k.how.Grammar, got)
+		}
+	}
+	if _, err := m.NewSampler(Sampling{Grammar: `root ::= nothing`}); !errors.Is(err, ErrGrammar) {
+		t.Errorf("a grammar without its rules: %v", err)
+	}
+	// U+0000 is in no token.
+	s, err := m.NewSampler(Sampling{Grammar: `root ::= "\x00"`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Sample(c); !errors.Is(err, ErrNoToken) {
+		t.Errorf("a grammar that nothing fits: %v", err)
+	}
+}
+
+func TestCheckCandidates(t *testing.T) {
+	l, err := Open(enginetest.EngineDir(t), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.checkCandidates(); err != nil {
+		t.Error(err)
+	}
+	apply := l.f.apply
+	l.f.apply = func(s uintptr, a *candidates) { apply(s, a); a.Selected = 1 }
+	if err := l.checkCandidates(); !errors.As(err, new(*ABIError)) || !strings.Contains(err.Error(), "its samplers made") {
+		t.Errorf("another one chosen: %v", err)
 	}
 }

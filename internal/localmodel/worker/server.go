@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,9 +38,21 @@ type server struct {
 	prompted, reused, written atomic.Int64
 }
 
-type block struct {
+type textBlock struct {
 	Type string `json:"type"`
 	Text string `json:"text"`
+}
+
+type toolBlock struct {
+	Type  string          `json:"type"`
+	ID    string          `json:"id"`
+	Name  string          `json:"name"`
+	Input json.RawMessage `json:"input"`
+}
+
+// newCall is a call whose input comes later.
+func newCall(name string) toolBlock {
+	return toolBlock{"tool_use", "toolu_" + rand.Text(), name, json.RawMessage("{}")}
 }
 
 type message struct {
@@ -47,7 +60,7 @@ type message struct {
 	Type         string  `json:"type"`
 	Role         string  `json:"role"`
 	Model        string  `json:"model"`
-	Content      []block `json:"content"`
+	Content      []any   `json:"content"`
 	StopReason   *string `json:"stop_reason"`
 	StopSequence *string `json:"stop_sequence"`
 	Usage        usage   `json:"usage"`
@@ -127,22 +140,50 @@ func (s *server) messages(w http.ResponseWriter, r *http.Request) {
 	defer s.queue.give(sl)
 	m := message{
 		ID: "msg_" + rand.Text(), Type: "message", Role: "assistant", Model: req.Model,
-		Content: []block{}, Usage: usage{Input: len(prompt)},
+		Content: []any{}, Usage: usage{Input: len(prompt)},
 	}
 	if req.Stream {
 		s.stream(r.Context(), w, sl, req, prompt, m)
 		return
 	}
-	var text strings.Builder
-	o, err := s.run(r.Context(), sl, req, prompt, func(t string) error { text.WriteString(t); return nil })
+	var all collector
+	o, err := s.run(r.Context(), sl, req, prompt, &all)
 	if err != nil {
 		fail(w, err)
 		return
 	}
-	if text.Len() > 0 {
-		m.Content = append(m.Content, block{"text", text.String()})
-	}
+	m.Content = all.content(o)
 	reply(w, http.StatusOK, s.finish(m, req, o))
+}
+
+// collector is the sink of an answer that is sent whole.
+type collector struct {
+	words, json strings.Builder
+	tool        *toolBlock
+}
+
+func (c *collector) text(s string) error  { c.words.WriteString(s); return nil }
+func (c *collector) input(s string) error { c.json.WriteString(s); return nil }
+func (c *collector) call(name string) error {
+	b := newCall(name)
+	c.tool = &b
+	return nil
+}
+
+// content leaves the input of a call empty that was cut off: half of one is no
+// JSON, and stop_reason says that it is not whole.
+func (c *collector) content(o outcome) []any {
+	out := []any{}
+	if c.words.Len() > 0 {
+		out = append(out, textBlock{"text", c.words.String()})
+	}
+	if c.tool != nil {
+		if o.called {
+			c.tool.Input = json.RawMessage(c.json.String())
+		}
+		out = append(out, *c.tool)
+	}
+	return out
 }
 
 func (s *server) stream(ctx context.Context, w http.ResponseWriter, sl *slot, req *chat.Request, prompt []llama.Token, m message) {
@@ -150,7 +191,7 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, sl *slot, re
 	if e.start(m) != nil {
 		return
 	}
-	o, err := s.run(ctx, sl, req, prompt, e.text)
+	o, err := s.run(ctx, sl, req, prompt, e)
 	if ctx.Err() != nil {
 		return
 	}
@@ -162,14 +203,14 @@ func (s *server) stream(ctx context.Context, w http.ResponseWriter, sl *slot, re
 	_ = e.end(s.finish(m, req, o))
 }
 
-func (s *server) run(ctx context.Context, sl *slot, req *chat.Request, prompt []llama.Token, emit func(string) error) (outcome, error) {
+func (s *server) run(ctx context.Context, sl *slot, req *chat.Request, prompt []llama.Token, out sink) (outcome, error) {
 	var seed [4]byte
 	rand.Read(seed[:])
 	n := binary.LittleEndian.Uint32(seed[:])
 	if req.Seed != nil {
 		n = *req.Seed
 	}
-	o, err := sl.run(ctx, prompt, req, s.prompter.stops(req), n, emit)
+	o, err := sl.run(ctx, prompt, req, s.prompter.stops(req), n, out)
 	s.prompted.Add(int64(len(prompt)))
 	s.reused.Add(int64(o.reused))
 	s.written.Add(int64(o.output))
@@ -183,6 +224,8 @@ func (s *server) finish(m message, req *chat.Request, o outcome) message {
 		reason, m.StopSequence = "stop_sequence", &o.stop
 	case o.full:
 		reason = "max_tokens"
+	case o.called:
+		reason = "tool_use"
 	}
 	m.StopReason = &reason
 	m.Usage.Output = o.output

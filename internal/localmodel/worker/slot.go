@@ -50,13 +50,14 @@ func (s *slot) prefix(prompt []llama.Token) int {
 type outcome struct {
 	stop   string // the stop sequence, as Answer found it
 	full   bool   // max_tokens or the end of the window
-	output int    // tokens sampled, the end token not among them
+	called bool   // with a whole call of a tool
+	output int    // tokens behind the prompt, the end token not among them
 	reused int
 }
 
-// run answers prompt and hands each stretch of text to emit as it comes. It
+// run answers prompt and hands each stretch of the answer to out as it comes. It
 // returns within one node of the graph when ctx ends.
-func (s *slot) run(ctx context.Context, prompt []llama.Token, r *chat.Request, stops []string, seed uint32, emit func(string) error) (o outcome, err error) {
+func (s *slot) run(ctx context.Context, prompt []llama.Token, r *chat.Request, stops []string, seed uint32, out sink) (o outcome, err error) {
 	left := make(chan struct{})
 	release := context.AfterFunc(ctx, func() { s.stop.Set(); close(left) })
 	defer func() {
@@ -71,7 +72,8 @@ func (s *slot) run(ctx context.Context, prompt []llama.Token, r *chat.Request, s
 	if o.reused, err = s.read(ctx, prompt); err != nil {
 		return o, err
 	}
-	return o, s.write(ctx, len(prompt), r, stops, seed, emit, &o)
+	w := &writer{s: s, ctx: ctx, r: r, seed: seed, prompt: prompt, at: len(prompt), o: &o}
+	return o, w.answer(stops, out)
 }
 
 // fit makes room for n tokens in all and keeps what is there.
@@ -109,63 +111,35 @@ func (s *slot) read(ctx context.Context, prompt []llama.Token) (reused int, err 
 		reused = 0
 	}
 	s.kept = append(s.kept[:0:0], prompt[:reused]...)
-	if err := s.fit(len(prompt)); err != nil {
-		return reused, err
+	return reused, s.feed(ctx, reused, prompt[reused:], true)
+}
+
+// feed decodes tokens behind the first at ones, in chunks.
+func (s *slot) feed(ctx context.Context, at int, tokens []llama.Token, keep bool) error {
+	if err := s.fit(at + len(tokens)); err != nil {
+		return err
 	}
-	for at := reused; at < len(prompt); {
+	for len(tokens) > 0 {
 		if err := ctx.Err(); err != nil {
-			return reused, err // the stop is on its way
+			return err // the stop is on its way
 		}
-		end := min(at+chunk, len(prompt))
-		if err := s.decode(prompt[at:end]); err != nil {
-			return reused, err
+		n := min(chunk, len(tokens))
+		if err := s.busy(func() error { return s.ctx.Decode(tokens[:n]) }); err != nil {
+			return err
 		}
-		if end-at == chunk {
-			s.kept = append(s.kept, prompt[at:end]...)
+		if keep && n == chunk {
+			s.kept = append(s.kept, tokens[:n]...)
 		}
-		at = end
+		tokens = tokens[n:]
 	}
-	return reused, nil
+	return nil
 }
 
-func (s *slot) write(ctx context.Context, at int, r *chat.Request, stops []string, seed uint32, emit func(string) error, o *outcome) error {
-	sampler := s.model.NewSampler(llama.Sampling{Temperature: r.Temperature, TopP: r.TopP, TopK: r.TopK, Seed: seed})
-	defer sampler.Close()
-	answer := chat.NewAnswer(stops)
-	var piece []byte
-	for ctx.Err() == nil {
-		token := sampler.Sample(s.ctx)
-		if s.model.IsEnd(token) {
-			return emit(answer.End())
-		}
-		o.output++
-		piece = s.model.AppendPiece(piece[:0], token)
-		text, stop := answer.Push(piece)
-		if err := emit(text); err != nil {
-			return err
-		}
-		if o.stop = stop; stop != "" {
-			return nil
-		}
-		if o.output >= r.MaxTokens || at >= s.window {
-			o.full = true
-			return emit(answer.End())
-		}
-		at++
-		if err := s.fit(at); err != nil {
-			return err
-		}
-		if err := s.decode([]llama.Token{token}); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-func (s *slot) decode(tokens []llama.Token) error {
+// busy notes that a C call runs.
+func (s *slot) busy(call func() error) error {
 	s.since.Store(time.Now().UnixMilli())
 	defer s.since.Store(0)
-	return s.ctx.Decode(tokens)
+	return call()
 }
 
 // stuck tells whether a C call has run longer than any call should.

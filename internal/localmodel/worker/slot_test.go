@@ -30,6 +30,13 @@ func tinySlot(t *testing.T) (*slot, *prompter) {
 	return s, newPrompter(m)
 }
 
+// textSink is the sink of an answer without calls.
+type textSink func(string) error
+
+func (f textSink) text(s string) error  { return f(s) }
+func (textSink) call(name string) error { return errors.New("a call of " + name) }
+func (textSink) input(string) error     { return errors.New("input without a call") }
+
 func ask(t *testing.T, p *prompter, user, prefill string, max int) (*chat.Request, []llama.Token) {
 	r := &chat.Request{Turns: []chat.Turn{{Role: "user", Text: user}}, Prefill: prefill, MaxTokens: max}
 	prompt, err := p.tokens(r)
@@ -45,13 +52,13 @@ func TestSlotStopsWithinOneToken(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var said strings.Builder
 	texts := 0
-	o, err := s.run(ctx, prompt, r, nil, 1, func(text string) error {
+	o, err := s.run(ctx, prompt, r, nil, 1, textSink(func(text string) error {
 		said.WriteString(text)
 		if texts++; texts == 5 {
 			cancel()
 		}
 		return nil
-	})
+	}))
 	if !errors.Is(err, context.Canceled) || texts != 5 || o.output != 5 {
 		t.Errorf("%v after %d texts, %d tokens", err, texts, o.output)
 	}
@@ -61,7 +68,7 @@ func TestSlotStopsWithinOneToken(t *testing.T) {
 	// The slot is as good as new.
 	r, prompt = ask(t, p, "hi", "", 100)
 	said.Reset()
-	if _, err := s.run(t.Context(), prompt, r, nil, 1, func(text string) error { said.WriteString(text); return nil }); err != nil || said.String() != enginetest.Answer {
+	if _, err := s.run(t.Context(), prompt, r, nil, 1, textSink(func(text string) error { said.WriteString(text); return nil })); err != nil || said.String() != enginetest.Answer {
 		t.Errorf("afterwards: %q, %v", said.String(), err)
 	}
 }
@@ -71,7 +78,7 @@ func TestSlotStopsInsideAPrompt(t *testing.T) {
 	r, prompt := ask(t, p, strings.Repeat("long ", 500), "", 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	emit := func(string) error { t.Error("it answered"); return nil }
+	emit := textSink(func(string) error { t.Error("it answered"); return nil })
 	if _, err := s.run(ctx, prompt, r, nil, 1, emit); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -86,7 +93,7 @@ func TestSlotKeepsWholeChunks(t *testing.T) {
 		r, prompt := ask(t, p, user, "", 40)
 		r.Temperature = 1
 		var said strings.Builder
-		o, err := s.run(t.Context(), prompt, r, nil, seed, func(text string) error { said.WriteString(text); return nil })
+		o, err := s.run(t.Context(), prompt, r, nil, seed, textSink(func(text string) error { said.WriteString(text); return nil }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +133,7 @@ func TestSlotGrowsWithItsAnswers(t *testing.T) {
 	for i, c := range []struct{ max, size int }{{5, 1024}, {100, 1536}, {5, 1536}, {math.MaxInt, 1536}} {
 		r, prompt := ask(t, p, strings.Repeat("x", 970), enginetest.LoopPrefill, c.max) // 1005 tokens
 		var said strings.Builder
-		o, err := s.run(t.Context(), prompt, r, nil, 1, func(text string) error { said.WriteString(text); return nil })
+		o, err := s.run(t.Context(), prompt, r, nil, 1, textSink(func(text string) error { said.WriteString(text); return nil }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -156,7 +163,7 @@ func TestSlotGrowsUnseen(t *testing.T) {
 		for i, s := range []*slot{small, large} {
 			r, prompt := ask(t, p, strings.Repeat("x", 980), "", 100)
 			r.Temperature = 1
-			if _, err := s.run(t.Context(), prompt, r, nil, seed, func(text string) error { said[i].WriteString(text); return nil }); err != nil {
+			if _, err := s.run(t.Context(), prompt, r, nil, seed, textSink(func(text string) error { said[i].WriteString(text); return nil })); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -176,7 +183,7 @@ func TestSlotEndsWithItsWindow(t *testing.T) {
 	s, p := tinySlot(t)
 	s.window = 300
 	r, prompt := ask(t, p, "hi", enginetest.LoopPrefill, 1000)
-	o, err := s.run(t.Context(), prompt, r, nil, 1, func(string) error { return nil })
+	o, err := s.run(t.Context(), prompt, r, nil, 1, textSink(func(string) error { return nil }))
 	if err != nil || !o.full || o.output != s.window-len(prompt)+1 {
 		t.Errorf("%+v, %v, with a prompt of %d", o, err, len(prompt))
 	}

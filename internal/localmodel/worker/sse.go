@@ -6,12 +6,13 @@ import (
 	"net/http"
 )
 
-// events writes the stream of one answer in the service's order. The content
-// block opens with its first text, so an empty answer has none.
+// events writes the stream of one answer in the service's order. A content block
+// opens with what comes first of it, so an empty answer has none.
 type events struct {
 	w    http.ResponseWriter
 	buf  bytes.Buffer
 	open bool
+	n    int // blocks closed
 }
 
 type object map[string]any
@@ -40,30 +41,67 @@ func (e *events) text(s string) error {
 		return nil
 	}
 	if !e.open {
-		e.open = true
-		if err := e.send("content_block_start", struct {
-			Type  string `json:"type"`
-			Index int    `json:"index"`
-			Block block  `json:"content_block"`
-		}{"content_block_start", 0, block{Type: "text"}}); err != nil {
+		if err := e.begin(textBlock{Type: "text"}); err != nil {
 			return err
 		}
 	}
+	return e.delta(textBlock{Type: "text_delta", Text: s})
+}
+
+func (e *events) call(name string) error {
+	if err := e.close(); err != nil {
+		return err
+	}
+	if err := e.begin(newCall(name)); err != nil {
+		return err
+	}
+	return e.delta(inputDelta{"input_json_delta", ""}) // as the service does
+}
+
+func (e *events) input(s string) error {
+	if s == "" {
+		return nil
+	}
+	return e.delta(inputDelta{"input_json_delta", s})
+}
+
+type inputDelta struct {
+	Type string `json:"type"`
+	JSON string `json:"partial_json"`
+}
+
+func (e *events) begin(block any) error {
+	e.open = true
+	return e.send("content_block_start", struct {
+		Type  string `json:"type"`
+		Index int    `json:"index"`
+		Block any    `json:"content_block"`
+	}{"content_block_start", e.n, block})
+}
+
+func (e *events) delta(d any) error {
 	return e.send("content_block_delta", struct {
 		Type  string `json:"type"`
 		Index int    `json:"index"`
-		Delta block  `json:"delta"`
-	}{"content_block_delta", 0, block{Type: "text_delta", Text: s}})
+		Delta any    `json:"delta"`
+	}{"content_block_delta", e.n, d})
+}
+
+func (e *events) close() error {
+	if !e.open {
+		return nil
+	}
+	e.open = false
+	e.n++
+	return e.send("content_block_stop", struct {
+		Type  string `json:"type"`
+		Index int    `json:"index"`
+	}{"content_block_stop", e.n - 1})
 }
 
 func (e *events) end(m message) error {
-	if e.open {
-		if err := e.send("content_block_stop", struct {
-			Type  string `json:"type"`
-			Index int    `json:"index"`
-		}{"content_block_stop", 0}); err != nil {
-			return err
-		}
+	if err := e.close(); err != nil {
+		return err
 	}
 	type delta struct {
 		StopReason   *string `json:"stop_reason"`
