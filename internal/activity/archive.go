@@ -57,8 +57,8 @@ func (a *Archive) Days() ([]Day, error) { return daysIn(a.dir) }
 
 func (a *Archive) path(d Day) string { return filepath.Join(a.dir, segmentName(d)) }
 
-// end is the size of a day's segment.
-func (a *Archive) end(d Day) (int64, error) {
+// End is where a day's segment ends now.
+func (a *Archive) End(d Day) (int64, error) {
 	info, err := os.Stat(a.path(d))
 	if err != nil {
 		return 0, err

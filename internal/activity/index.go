@@ -101,7 +101,7 @@ func (s *Store) CatchUp(ctx context.Context) error {
 
 func (s *Store) catchUp(ctx context.Context, d Day, mark int64) error {
 	a := NewArchive(s.dir, nil)
-	end, err := a.end(d)
+	end, err := a.End(d)
 	if err != nil || end == mark {
 		return err
 	}

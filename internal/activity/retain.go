@@ -186,7 +186,7 @@ func (s *Store) size() (int64, error) {
 // strip makes a day's segment anew with its records alone. Their order stays.
 func (s *Store) strip(ctx context.Context, d Day) (freed int64, err error) {
 	a := NewArchive(s.dir, nil)
-	before, err := a.end(d)
+	before, err := a.End(d)
 	if err != nil {
 		return 0, err
 	}
@@ -229,7 +229,7 @@ func (s *Store) strip(ctx context.Context, d Day) (freed int64, err error) {
 		}
 	}
 	err = s.unheld(d, func() error {
-		if now, err := a.end(d); err != nil || now != before {
+		if now, err := a.End(d); err != nil || now != before {
 			return errors.Join(err, errHeld)
 		}
 		return os.Rename(tmp, s.path(d))

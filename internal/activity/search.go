@@ -151,7 +151,7 @@ func (a *Archive) Scan(ctx context.Context, filter Filter, progress func(done, t
 	var total int64
 	if err := a.days(filter, func(d Day) (err error) {
 		before[d] = total
-		ends[d], err = a.end(d)
+		ends[d], err = a.End(d)
 		total += ends[d]
 		return err
 	}); err != nil {

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/activity"
+)
+
+type usageCmd struct {
+	dataOption
+	By       []activity.Dimension `default:"day,model" placeholder:"WHAT" help:"What to tell apart, in this order: hour, day, month, key, model, profile, region, endpoint, session, tag. Default: ${default}."`
+	Since    moment               `placeholder:"TIME" help:"From then on, by the hour: a time (2026-11-22, 2026-11-22T13:00), or how long ago (24h, 7d)."`
+	Until    moment               `placeholder:"TIME" help:"Before then."`
+	Key      string               `placeholder:"ID" help:"Of this key."`
+	ModelID  string               `name:"model" placeholder:"ID" help:"Of this model, by any id that the call named or the catalog has."`
+	Region   string               `placeholder:"REGION" help:"In this Region."`
+	Endpoint string               `placeholder:"KIND" help:"Of this kind of endpoint: global, geographic, in-Region."`
+	Session  string               `placeholder:"ID" help:"Of this session of Claude Code."`
+	Tag      string               `placeholder:"NAME=VALUE" help:"With this request metadata."`
+	Zone     string               `default:"UTC" placeholder:"ZONE" help:"Whose hours, days and months: UTC, Local, or a name such as Europe/Madrid. Default: ${default}."`
+	JSON     bool                 `name:"json" xor:"form" help:"Print JSON."`
+	CSV      bool                 `name:"csv" xor:"form" help:"Print CSV."`
+}
+
+func (usageCmd) Help() string {
+	return `Examples:
+
+  outcrop usage --since 7d
+  outcrop usage --by key,model --since 2026-11-01
+  outcrop usage --by tag --csv
+
+BILLED is what somebody pays; WOULD COST is what the same calls would have cost on
+Bedrock, and is never added to it. REGIONAL is the part that a global endpoint would
+not have cost, CACHE SAVED what the cache took off; both are of BILLED, or of WOULD
+COST where nothing was billed. A call with two tags is in both lines.`
+}
+
+// usageRow is a line as --json prints it. Money is dollars, exact, as text.
+type usageRow struct {
+	By           map[string]string `json:"by"`
+	Calls        int64             `json:"calls"`
+	Failed       int64             `json:"failed"`
+	Partial      int64             `json:"partial"`
+	Input        int64             `json:"input_tokens"`
+	CacheWrite5m int64             `json:"cache_write_5m_tokens"`
+	CacheWrite1h int64             `json:"cache_write_1h_tokens"`
+	CacheRead    int64             `json:"cache_read_tokens"`
+	Output       int64             `json:"output_tokens"`
+	Billed       string            `json:"billed_usd"`
+	Premium      string            `json:"regional_premium_usd"`
+	Saved        string            `json:"cache_saved_usd"`
+	WouldCost    string            `json:"would_cost_usd"`
+	WouldPremium string            `json:"would_regional_premium_usd"`
+	WouldSaved   string            `json:"would_cache_saved_usd"`
+	Seconds      float64           `json:"seconds"`
+}
+
+func (c *usageCmd) row(u activity.Usage) usageRow {
+	r := usageRow{By: map[string]string{}, Calls: u.Calls, Failed: u.Failed, Partial: u.Partial, Input: u.Input, CacheWrite5m: u.CacheWrite5m,
+		CacheWrite1h: u.CacheWrite1h, CacheRead: u.CacheRead, Output: u.Output, Billed: u.Billed.USD(), Premium: u.BilledPremium.USD(), Saved: u.BilledSaved.USD(),
+		WouldCost: u.WouldCost.USD(), WouldPremium: u.WouldPremium.USD(), WouldSaved: u.WouldSaved.USD(), Seconds: u.Took.Seconds()}
+	for i, d := range c.By {
+		r.By[d.String()] = u.By[i]
+	}
+	return r
+}
+
+func (c *usageCmd) Run(ctx context.Context, con console) error {
+	a, done, err := openArchive(ctx, c.Data, con)
+	if err != nil {
+		return err
+	}
+	defer done()
+	zone, err := time.LoadLocation(c.Zone)
+	if err != nil {
+		return err
+	}
+	if zone == time.Local && zone.String() == "UTC" {
+		zone = time.UTC
+	}
+	now := time.Now()
+	lines, err := a.Usage(ctx, activity.UsageQuery{Since: c.Since.at(now), Until: c.Until.at(now), By: c.By, Key: c.Key, Model: c.ModelID, Region: c.Region,
+		Endpoint: c.Endpoint, Session: c.Session, Tag: c.Tag, Zone: zone})
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.JSON:
+		rows := []usageRow{}
+		for _, l := range lines {
+			rows = append(rows, c.row(l))
+		}
+		return con.writeJSON(rows)
+	case c.CSV:
+		return c.csv(con, lines)
+	case len(lines) == 0:
+		fmt.Fprintln(con.Err, "outcrop: no call fits")
+		return nil
+	default:
+		return c.table(con, lines)
+	}
+}
+
+func (c *usageCmd) names() (names []string) {
+	for _, d := range c.By {
+		names = append(names, d.String())
+	}
+	return names
+}
+
+func (c *usageCmd) table(con console, lines []activity.Usage) error {
+	w := table(visible{con.Out})
+	head := strings.ToUpper(strings.Join(append(c.names(), "calls", "failed", "in", "cache write", "cache read", "out", "billed", "would cost", "regional", "cache saved"), "\t"))
+	fmt.Fprintln(w, head)
+	var sum activity.Figures
+	line := func(by []string, f activity.Figures) {
+		for _, v := range by {
+			fmt.Fprintf(w, "%s\t", cell(v))
+		}
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%d\t$%s\t$%s\t%s\t%s\n", f.Calls, f.Failed, f.Input, f.CacheWrite5m+f.CacheWrite1h, f.CacheRead, f.Output,
+			f.Billed.USD(), f.WouldCost.USD(), money2(f.BilledPremium.USD(), f.WouldPremium.USD(), f.WouldPremium != 0), money2(f.BilledSaved.USD(), f.WouldSaved.USD(), f.WouldSaved != 0))
+	}
+	for _, l := range lines {
+		line(l.By, l.Figures)
+		sum.Add(l.Figures)
+	}
+	// Tags overlap, so that their lines do not add up.
+	if len(lines) > 1 && len(c.By) > 0 && !slices.Contains(c.By, activity.ByTag) {
+		by := make([]string, len(c.By))
+		by[0] = "total"
+		line(by, sum)
+	}
+	return w.Flush()
+}
+
+// money2 shows what is of the bill, and in parentheses what is of no bill.
+func money2(billed, would string, both bool) string {
+	if !both {
+		return "$" + billed
+	}
+	return "$" + billed + " ($" + would + ")"
+}
+
+func (c *usageCmd) csv(con console, lines []activity.Usage) error {
+	w := csv.NewWriter(con.Out)
+	head := append(c.names(), "calls", "failed", "partial", "input_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_read_tokens", "output_tokens",
+		"billed_usd", "regional_premium_usd", "cache_saved_usd", "would_cost_usd", "would_regional_premium_usd", "would_cache_saved_usd", "seconds")
+	if err := w.Write(head); err != nil {
+		return err
+	}
+	for _, l := range lines {
+		r := c.row(l)
+		row := slices.Clone(l.By)
+		for _, n := range []int64{r.Calls, r.Failed, r.Partial, r.Input, r.CacheWrite5m, r.CacheWrite1h, r.CacheRead, r.Output} {
+			row = append(row, strconv.FormatInt(n, 10))
+		}
+		row = append(row, r.Billed, r.Premium, r.Saved, r.WouldCost, r.WouldPremium, r.WouldSaved, strconv.FormatFloat(r.Seconds, 'f', 3, 64))
+		if err := w.Write(row); err != nil {
+			return err
+		}
+	}
+	w.Flush()
+	return w.Error()
+}
