@@ -22,9 +22,8 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/sqlstore"
 )
 
-// Where the activity log stands in the data folder.
-func activityDir(data string) string  { return filepath.Join(data, "activity") }
-func activityFile(data string) string { return filepath.Join(activityDir(data), "index.db") }
+func activityDir(data string) string  { return filepath.Join(data, activityFolder) }
+func activityFile(data string) string { return filepath.Join(data, activityIndex) }
 
 type logsCmd struct {
 	List   logsListCmd   `cmd:"" default:"withargs" help:"List calls, the newest last."`
