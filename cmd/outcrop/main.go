@@ -36,6 +36,9 @@ type cli struct {
 	Key    keyCmd    `cmd:"" group:"access" help:"Create, list and revoke access keys and API keys."`
 	Access accessCmd `cmd:"" group:"access" help:"Ask for models and give them back, here or at AWS."`
 
+	Logs  logsCmd  `cmd:"" group:"activity" help:"List, search, show and export the calls that were kept."`
+	Usage usageCmd `cmd:"" group:"activity" help:"Sum up tokens and money by hour, key, model, Region and more."`
+
 	Config  configCmd  `cmd:"" group:"tools" help:"Check the configuration file."`
 	Frames  framesCmd  `cmd:"" group:"tools" help:"Turn an event stream into text, or text into an event stream."`
 	Fetch   fetchCmd   `cmd:"" group:"tools" help:"Get the local engine and its model."`
@@ -120,6 +123,7 @@ func newParser(c *cli, con console) (*kong.Kong, error) {
 			{Key: "server", Title: "Serve and point clients:"},
 			{Key: "catalog", Title: "Models:"},
 			{Key: "access", Title: "Who may come in:"},
+			{Key: "activity", Title: "What was called:"},
 			{Key: "tools", Title: "Tools:"},
 		}),
 		kong.Vars{"data": defaultData(), "listen": defaultListen, "region": defaultRegion},

@@ -45,7 +45,7 @@ func promises() []promise {
 		{7, "client.messages.create(model=\"global.anthropic.claude-opus-4-6-v1:0\", max_tokens=256, …Hello, world) prints the content",
 			"the same call answers, plain and streamed", "outcrop exec -- python page.py", "", meetHello},
 		{8, "Log your activity, at least the last 30 days",
-			"Bedrock's invocation logging, kept on your own machine", "", "activity log", nil},
+			"Bedrock's invocation logging, kept on your own machine", "outcrop logs", "its check here, delivery to S3", nil},
 		{9, "All features currently supported on Bedrock",
 			"a matrix of features that the server enforces", "outcrop features", "", meetFeatures},
 		{10, "PDF through Converse and InvokeModel; seen page by page with citations",
@@ -59,7 +59,7 @@ func promises() []promise {
 		{14, "Without the global. prefix a call is regional",
 			"it works; --strict answers as AWS does today", "outcrop explain " + pageModel + " --region us-west-2", "", meetNoPrefix},
 		{15, "Pricing",
-			"a price book, and the cost in every record", "outcrop models", "the cost of past calls", meetPrice},
+			"a price book, and the cost in every record", "outcrop usage", "", meetPrice},
 	}
 }
 
