@@ -83,6 +83,11 @@ func send(ctx context.Context, e *Engine, path string, body any) (*http.Response
 	return e.Client().Do(r)
 }
 
+type content struct {
+	Type, Text, ID, Name string
+	Input                json.RawMessage
+}
+
 // answer is a Messages answer, or an error in its place.
 type answer struct {
 	Status  int
@@ -90,7 +95,7 @@ type answer struct {
 	Role    string
 	ID      string
 	Model   string
-	Content []struct{ Type, Text string }
+	Content []content
 	Reason  string `json:"stop_reason"`
 	Stop    string `json:"stop_sequence"`
 	Usage   struct {

@@ -27,36 +27,26 @@ const (
 // Tool is one that may be called.
 type Tool struct {
 	Name    string
-	grammar string // of its arguments
+	Grammar string // GBNF of its arguments
 }
 
 // Calls says how the model may call tools.
 type Calls struct {
 	Tools []Tool
 	Must  bool // the answer is a call
-	names string
 }
 
-// A Part of a call: what is put into the model's mouth, then what it writes
-// itself, as the grammar says.
-type Part struct{ Lead, Grammar string }
+// BeforeName is put into the model's mouth before it writes a name and a
+// quotation mark.
+const BeforeName = callOpen
 
-// Name is the part in which the model writes a name and a quotation mark. With
-// one tool there is none.
-func (c *Calls) Name() (Part, bool) { return Part{callOpen, c.names}, len(c.Tools) > 1 }
-
-// Arguments is the part in which it writes the arguments of the tool at i.
-func (c *Calls) Arguments(i int) Part {
-	lead := callOpen + c.Tools[i].Name + callArgs
-	if len(c.Tools) > 1 {
-		lead = callArgs[1:]
+// BeforeArguments is put into its mouth before it writes the arguments of t. Where
+// it had nothing to choose, it has not written the name.
+func (c *Calls) BeforeArguments(t Tool) string {
+	if len(c.Tools) == 1 {
+		return callOpen + t.Name + callArgs
 	}
-	return Part{lead, c.Tools[i].grammar}
-}
-
-// Find gives the place of a tool by the name that the model wrote.
-func (c *Calls) Find(name string) int {
-	return slices.IndexFunc(c.Tools, func(t Tool) bool { return t.Name == name })
+	return callArgs[1:]
 }
 
 // render writes a call of the past.
@@ -130,7 +120,6 @@ func (w *wire) tools(r *Request) (told string, err error) {
 	}
 	calls := &Calls{Must: choice.Type == "any" || choice.Type == "tool"}
 	var listed []string
-	var names []string
 	for i, t := range all {
 		if choice.Type == "none" || choice.Type == "tool" && choice.Name != t.Name {
 			continue
@@ -140,7 +129,6 @@ func (w *wire) tools(r *Request) (told string, err error) {
 			return "", invalid("tools.%d.input_schema%s", i, because(err))
 		}
 		calls.Tools = append(calls.Tools, Tool{t.Name, g.String()})
-		names = append(names, t.Name+`"`)
 		listed = append(listed, t.describe())
 	}
 	switch {
@@ -149,11 +137,6 @@ func (w *wire) tools(r *Request) (told string, err error) {
 	case len(listed) == 0:
 		return "", nil
 	}
-	g, err := grammar.Words(names)
-	if err != nil {
-		return "", err
-	}
-	calls.names = g.String()
 	r.Calls = calls
 	return toolsText(listed, calls.Must), nil
 }

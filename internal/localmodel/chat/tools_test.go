@@ -62,11 +62,8 @@ func TestTools(t *testing.T) {
 				return
 			}
 			var names []string
-			for i, tool := range r.Calls.Tools {
+			for _, tool := range r.Calls.Tools {
 				names = append(names, tool.Name)
-				if r.Calls.Find(tool.Name) != i {
-					t.Errorf("%s is not found", tool.Name)
-				}
 			}
 			if strings.Join(names, " ") != c.tools || r.Calls.Must != c.must {
 				t.Errorf("%q, must %v", names, r.Calls.Must)
@@ -77,28 +74,22 @@ func TestTools(t *testing.T) {
 
 // The parts of a call, put together, are what a call of the past reads like.
 func TestPartsOfACall(t *testing.T) {
+	want := render("clock", []byte(`{"zone": "UTC"}`))
 	r, err := Parse(request(`"tools":[`+clock+`]`), false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, several := r.Calls.Name(); several {
-		t.Error("one tool has to be named")
-	}
-	p := r.Calls.Arguments(0)
-	if got, want := p.Lead+` {"zone":"UTC"}`+callClose, render("clock", []byte(`{"zone": "UTC"}`)); got != want {
+	tool := r.Calls.Tools[0]
+	if got := r.Calls.BeforeArguments(tool) + ` {"zone":"UTC"}` + callClose; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
-	if !strings.Contains(p.Grammar, `\"zone\"`) {
-		t.Errorf("the arguments follow\n%s", p.Grammar)
+	if !strings.Contains(tool.Grammar, `\"zone\"`) {
+		t.Errorf("the arguments follow\n%s", tool.Grammar)
 	}
 	if r, err = Parse(request(`"tools":[`+clock+`,`+weather+`]`), false); err != nil {
 		t.Fatal(err)
 	}
-	n, several := r.Calls.Name()
-	if !several || n.Grammar != "root ::= \"clock\\\"\" | \"weather\\\"\"\n" {
-		t.Errorf("several %v, names %s", several, n.Grammar)
-	}
-	if got, want := n.Lead+`clock"`+r.Calls.Arguments(0).Lead+` {"zone":"UTC"}`+callClose, render("clock", []byte(`{"zone": "UTC"}`)); got != want {
+	if got := BeforeName + `clock"` + r.Calls.BeforeArguments(r.Calls.Tools[0]) + ` {"zone":"UTC"}` + callClose; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
 }

@@ -131,9 +131,6 @@ func (b *Builder) Grammar(e Expr) (*Grammar, error) {
 	return g, nil
 }
 
-// Words is the grammar of a few texts.
-func Words(words []string) (*Grammar, error) { return NewBuilder().Grammar(trie(words)) }
-
 // shift makes room for the root in front.
 func shift(e Expr) Expr {
 	return mapRefs(e, func(r Ref) Ref { return r + 1 })

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/localmodel/chat"
@@ -110,25 +112,20 @@ func (w *writer) rewind(raw []byte, sampled []llama.Token, ends []int) error {
 // call writes a call. Its arguments follow the schema of their tool to the end,
 // unless max_tokens or the window cuts them off.
 func (w *writer) call(calls *chat.Calls, out sink) error {
-	tool := 0
-	if part, several := calls.Name(); several {
-		var name []byte
-		if err := w.part(part, func(piece []byte) (bool, error) {
-			name = append(name, piece...)
-			return bytes.HasSuffix(name, []byte{'"'}), nil
-		}); err != nil || w.o.full {
-			return err
-		}
-		tool = calls.Find(strings.TrimSuffix(string(name), `"`))
+	tool, err := w.choose(calls)
+	if err != nil || w.o.full {
+		return err
 	}
-	part := calls.Arguments(tool)
-	if err := out.call(calls.Tools[tool].Name); err != nil {
+	if err := w.say(calls.BeforeArguments(tool)); err != nil || w.o.full {
+		return err
+	}
+	if err := out.call(tool.Name); err != nil {
 		return err
 	}
 	var args, shortened []byte
 	var shortest chat.Shortest
 	answer := chat.NewAnswer(nil)
-	err := w.part(part, func(piece []byte) (bool, error) {
+	err = w.sample(tool.Grammar, func(_ llama.Token, piece []byte) (bool, error) {
 		shortened = shortest.Append(shortened[:0], piece)
 		args = append(args, shortened...)
 		words, _ := answer.Push(shortened)
@@ -138,15 +135,40 @@ func (w *writer) call(calls *chat.Calls, out sink) error {
 	return err
 }
 
-// part puts words into the model's mouth and lets it go on.
-func (w *writer) part(p chat.Part, push func(piece []byte) (bool, error)) error {
-	if err := w.say(p.Lead); err != nil || w.o.full {
-		return err
+// choose lets the model name a tool, in the tokens that it would write the name
+// in itself: one letter of a name says less than its first token, and at each
+// letter the likeliest of them would lead it astray.
+func (w *writer) choose(calls *chat.Calls) (tool chat.Tool, err error) {
+	if len(calls.Tools) == 1 {
+		return calls.Tools[0], nil
 	}
-	return w.sample(p.Grammar, func(_ llama.Token, piece []byte) (bool, error) { return push(piece) })
+	var names strings.Builder
+	for i, t := range calls.Tools {
+		names.WriteString([]string{"root ::= ", " | "}[min(i, 1)])
+		tokens, err := w.s.model.Tokenize(t.Name + `"`)
+		if err != nil {
+			return tool, err
+		}
+		for _, token := range tokens {
+			fmt.Fprintf(&names, "<[%d]> ", token)
+		}
+	}
+	if err := w.say(chat.BeforeName); err != nil || w.o.full {
+		return tool, err
+	}
+	var name []byte
+	err = w.sample(names.String(), func(_ llama.Token, piece []byte) (bool, error) {
+		name = append(name, piece...)
+		return bytes.HasSuffix(name, []byte{'"'}), nil
+	})
+	i := slices.IndexFunc(calls.Tools, func(t chat.Tool) bool { return t.Name+`"` == string(name) })
+	if err == nil && !w.o.full {
+		tool = calls.Tools[i]
+	}
+	return tool, err
 }
 
-// say adds words to the answer as if the model had chosen them.
+// say puts words into the model's mouth: the answer goes on behind them.
 func (w *writer) say(words string) error {
 	tokens, err := w.s.model.Tokenize(words)
 	if err != nil {
