@@ -183,6 +183,9 @@ func (s *Store) size() (int64, error) {
 	return total, nil
 }
 
+// newSuffix is that of a segment that is not yet in its place.
+const newSuffix = ".new"
+
 // strip makes a day's segment anew with its records alone. Their order stays.
 func (s *Store) strip(ctx context.Context, d Day) (freed int64, err error) {
 	a := NewArchive(s.dir, nil)
@@ -190,7 +193,7 @@ func (s *Store) strip(ctx context.Context, d Day) (freed int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	tmp := filepath.Join(s.dir, d.String()+".new")
+	tmp := filepath.Join(s.dir, d.String()+newSuffix)
 	if err := os.Remove(tmp); err != nil && !isMissing(err) {
 		return 0, err
 	}
