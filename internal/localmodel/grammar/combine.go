@@ -60,6 +60,13 @@ func (c *compiler) merge(a, b *schema) (*schema, error) {
 		}
 	}
 	out := &schema{at: a.at, members: slices.Clone(a.members)}
+	size := 0
+	for _, m := range a.members {
+		size += len(m.raw)
+	}
+	if err := c.spend(a.at, size/64); err != nil {
+		return nil, err
+	}
 	for _, m := range b.members {
 		i := slices.IndexFunc(out.members, func(o member) bool { return o.key == m.key })
 		if i < 0 {

@@ -8,14 +8,17 @@ import (
 	"strings"
 )
 
-// maxSteps is how many subschemas are looked at, merged ones each time.
-const maxSteps = 20_000
+// maxSteps bounds the work on a schema: a subschema looked at is a step, merged
+// ones each time; so are a value that is listed, a state of a pattern and 64 bytes
+// that are merged.
+const maxSteps = 100_000
 
 // compiler turns one schema document into rules of a Builder.
 type compiler struct {
 	b     *Builder
 	root  json.RawMessage
 	refs  map[string]Ref
+	seen  map[string][]member // what stands at a place that a $ref goes through
 	depth int
 	steps int
 }
@@ -27,7 +30,7 @@ func (b *Builder) Schema(raw json.RawMessage) (Expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{b: b, root: raw, refs: map[string]Ref{}}
+	c := &compiler{b: b, root: raw, refs: map[string]Ref{}, seen: map[string][]member{}}
 	return c.compile(s)
 }
 
@@ -45,8 +48,12 @@ func (c *compiler) enter(at string) error {
 	if c.depth++; c.depth > maxDepth {
 		return &Unsupported{at, "it lies deeper than " + strconv.Itoa(maxDepth) + " levels"}
 	}
-	if c.steps++; c.steps > maxSteps {
-		return &Unsupported{at, "the schema spreads out to more than " + strconv.Itoa(maxSteps) + " parts"}
+	return c.spend(at, 1)
+}
+
+func (c *compiler) spend(at string, steps int) error {
+	if c.steps += steps; c.steps > maxSteps {
+		return &Unsupported{at, "the schema spreads out too far: more than " + strconv.Itoa(maxSteps) + " parts"}
 	}
 	return nil
 }
@@ -132,7 +139,7 @@ func (c *compiler) resolve(m member) (*schema, error) {
 	raw, at := c.root, ""
 	if pointer != "" {
 		for _, token := range strings.Split(pointer[1:], "/") {
-			next, ok := step(raw, strings.NewReplacer("~1", "/", "~0", "~").Replace(token))
+			next, ok := c.step(raw, at, strings.NewReplacer("~1", "/", "~0", "~").Replace(token))
 			if !ok {
 				return nil, m.refuse("nothing stands at %s", ref)
 			}
@@ -143,8 +150,13 @@ func (c *compiler) resolve(m member) (*schema, error) {
 }
 
 // step goes into a member of an object or an element of an array.
-func step(raw json.RawMessage, token string) (json.RawMessage, bool) {
-	if members, err := membersOf(raw, ""); err == nil {
+func (c *compiler) step(raw json.RawMessage, at, token string) (json.RawMessage, bool) {
+	members, known := c.seen[at]
+	if !known {
+		members, _ = membersOf(raw, "")
+		c.seen[at] = members
+	}
+	if members != nil {
 		i := slices.IndexFunc(members, func(m member) bool { return m.key == token })
 		if i < 0 {
 			return nil, false

@@ -101,3 +101,35 @@ func TestEngineFollows(t *testing.T) {
 		t.Errorf("only %d answers of %d ended", ended, 3*len(table))
 	}
 }
+
+// What llama.cpp takes to read a grammar, once an answer.
+func BenchmarkEngineReads(b *testing.B) {
+	lib, err := llama.Open(enginetest.EngineDir(b), nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := lib.LoadModel(enginetest.Model(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer m.Close()
+	for name, schema := range map[string]string{
+		"object": `{"type":"object","properties":{"a":{"type":"integer"},"b":{"type":"string"},"c":{"type":"boolean"}},"required":["b"]}`,
+		"length": `{"type":"string","maxLength":2000}`,
+		"uri":    `{"type":"string","format":"uri"}`,
+	} {
+		g, err := Compile(json.RawMessage(schema))
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				s, err := m.NewSampler(llama.Sampling{Grammar: g.String()})
+				if err != nil {
+					b.Fatal(err)
+				}
+				s.Close()
+			}
+		})
+	}
+}

@@ -52,7 +52,7 @@ const maxRepeat = 2000
 // against and what llama.cpp's search for left recursion walks.
 const (
 	maxElements = 200_000
-	maxWays     = 5_000
+	maxWays     = 1_000
 )
 
 type rule struct {
@@ -63,10 +63,9 @@ type rule struct {
 
 // Builder collects rules.
 type Builder struct {
-	rules    []rule
-	names    map[string]int
-	memo     map[string]Ref
-	elements int
+	rules []rule
+	names map[string]int
+	memo  map[string]Ref
 }
 
 // NewBuilder has no rules yet.

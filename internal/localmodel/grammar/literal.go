@@ -43,6 +43,9 @@ func (c *compiler) literals(s *schema) (Expr, error) {
 			return nil, err
 		}
 	}
+	if err := c.spend(s.at, len(values)); err != nil {
+		return nil, err
+	}
 	var texts []string
 	for _, v := range values {
 		t := typeOfValue(v)

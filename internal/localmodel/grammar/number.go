@@ -129,6 +129,9 @@ func (c *compiler) number(s *schema, whole bool) (Expr, error) {
 	case unit.Num().Cmp(power(zeros)) == 0 && unit.Denom().Cmp(power(scale)) == 0:
 		return c.tens(lo, hi, scale, zeros), nil
 	case new(big.Int).Sub(hi, lo).Cmp(big.NewInt(maxMultiples)) < 0 && low.v != nil && high.v != nil:
+		if err := c.spend(multiple.at, int(new(big.Int).Sub(hi, lo).Int64())); err != nil {
+			return nil, err
+		}
 		var texts []string
 		for n := lo; n.Cmp(hi) <= 0; n = new(big.Int).Add(n, big.NewInt(1)) {
 			texts = append(texts, new(big.Rat).Mul(new(big.Rat).SetInt(n), unit).FloatString(scale))

@@ -213,13 +213,14 @@ func TestRefusals(t *testing.T) {
 		`{"type":"object","properties":{"next":{"$ref":"#","minProperties":1}}}`:   `it lies deeper than 64 levels`,
 		`{"properties":{"a":{"$id":"x","type":"string"}}}`:                         `/properties/a/$id: supported at the root alone`,
 		`{"anyOf":[]}`: `/anyOf: it should not be empty`,
-		`{"oneOf":[{"type":"integer"},{"type":"number"}]}`:                                            `/oneOf: a value may fit both its schemas 0 and 1`,
-		`{"oneOf":[{"type":"object","properties":{"a":{}}},{"type":"object","properties":{"b":{}}}]}`: `/oneOf: a value may fit both`,
-		`{"allOf":[{"pattern":"a"},{"pattern":"b"}]}`:                                                 `/allOf/1/pattern: not supported beside another pattern`,
-		`{"allOf":[{"additionalProperties":{"type":"string"}},{"properties":{"a":{}}}]}`:              `/allOf/0/additionalProperties: a schema here beside the property`,
-		`{"allOf":[{"prefixItems":[{}]},{"items":{"type":"string"}}]}`:                                `/allOf/0/prefixItems: not supported beside the items of another part`,
-		strings.Repeat(`{"items":`, 100) + `{}` + strings.Repeat(`}`, 100):                            `it lies deeper than 64 levels`,
-		wide(): `it begins in more than 5000 ways`,
+		`{"oneOf":[{"type":"integer"},{"type":"number"}]}`:                                                                      `/oneOf: a value may fit both its schemas 0 and 1`,
+		`{"oneOf":[{"type":"object","properties":{"a":{}}},{"type":"object","properties":{"b":{}}}]}`:                           `/oneOf: a value may fit both`,
+		`{"allOf":[{"pattern":"a"},{"pattern":"b"}]}`:                                                                           `/allOf/1/pattern: not supported beside another pattern`,
+		`{"allOf":[{"additionalProperties":{"type":"string"}},{"properties":{"a":{}}}]}`:                                        `/allOf/0/additionalProperties: a schema here beside the property`,
+		`{"allOf":[{"prefixItems":[{}]},{"items":{"type":"string"}}]}`:                                                          `/allOf/0/prefixItems: not supported beside the items of another part`,
+		strings.Repeat(`{"items":`, 100) + `{}` + strings.Repeat(`}`, 100):                                                      `it lies deeper than 64 levels`,
+		`{"prefixItems":[` + strings.Repeat(`{"type":"string","pattern":"^[a-z]+x[a-z]+$","maxLength":2000},`, 2000) + `true]}`: `/pattern: the schema spreads out too far`,
+		wide(): `it begins in more than 1000 ways`,
 	} {
 		_, err := Compile(json.RawMessage(schema))
 		var u *Unsupported

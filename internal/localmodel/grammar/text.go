@@ -98,12 +98,8 @@ func (c *compiler) pattern(m member, pattern string, low, high int) (Expr, error
 	if len(prog.Inst)*(most+1) > 2*maxStates+len(prog.Inst) {
 		return nil, m.refuse("too long together with its limits")
 	}
-	a := automaton{c.b, prog, low, high, most, m.at, map[[2]int]Ref{}, nil}
-	e := a.from(prog.Start, 0)
-	if a.err != nil {
-		return nil, m.refuse("%v", a.err)
-	}
-	return e, nil
+	a := automaton{c, prog, low, high, most, m, map[[2]int]Ref{}, nil}
+	return a.from(prog.Start, 0), a.err
 }
 
 // maxStates is what an automaton that counts may come to. Strings are cut
@@ -146,22 +142,25 @@ func lengths(re *syntax.Regexp) (shortest, longest int) {
 }
 
 type automaton struct {
-	b               *Builder
+	c               *compiler
 	prog            *syntax.Prog
 	low, high, most int
-	at              string
+	m               member
 	memo            map[[2]int]Ref
 	err             error
 }
 
 // from is what may follow in state pc after n characters.
 func (a *automaton) from(pc, n int) Expr {
+	if a.err != nil {
+		return empty
+	}
 	n = min(n, a.most)
 	key := [2]int{pc, n}
 	if r, ok := a.memo[key]; ok {
 		return r
 	}
-	r := a.b.declare("state", a.at)
+	r := a.c.b.declare("state", a.m.at)
 	a.memo[key] = r
 	var out Alt
 	seen := map[[2]int]bool{}
@@ -190,23 +189,27 @@ func (a *automaton) from(pc, n int) Expr {
 			case syntax.EmptyEndText:
 				visit(int(i.Out), true)
 			default:
-				a.err = errBoundary
+				a.err = a.m.refuse("a word boundary is not supported")
 			}
 		case syntax.InstMatch:
 			if n >= a.low {
 				out = append(out, empty)
 			}
 		case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+			if err := a.c.spend(a.m.at, 1+len(i.Rune)/8); err != nil {
+				a.err = err
+				return
+			}
 			if one := class(i); one != nil && !ended && (a.high < 0 || n < a.high) {
 				out = append(out, Seq{one, a.from(int(i.Out), n+1)})
 			}
 		case syntax.InstFail:
 		default:
-			a.err = errBoundary
+			a.err = a.m.refuse("not a regular expression that is supported")
 		}
 	}
 	visit(pc, false)
-	a.b.define(r, out)
+	a.c.b.define(r, out)
 	return r
 }
 
@@ -273,8 +276,6 @@ func (c Class) and(d Class) Class {
 type patternError string
 
 func (e patternError) Error() string { return string(e) }
-
-const errBoundary = patternError("a word boundary is not supported")
 
 // checkPattern refuses what Go and ECMA 262 read in two ways. What Go does not
 // read at all, syntax.Parse refuses.
