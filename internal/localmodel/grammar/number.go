@@ -53,8 +53,8 @@ func (s *schema) bound(inclusive, exclusive string, tighter int) (out bound, err
 		if err != nil {
 			return out, err
 		}
-		if d := 0; out.v != nil {
-			if d = v.Cmp(out.v) * tighter; d < 0 || d == 0 && out.open {
+		if out.v != nil {
+			if d := v.Cmp(out.v) * tighter; d < 0 || d == 0 && out.open {
 				continue
 			}
 		}

@@ -311,6 +311,12 @@ func TestGrammar(t *testing.T) {
 			t.Errorf("%s: %q", k.how.Grammar, got)
 		}
 	}
+	// To llama.cpp <s> is three characters, to a reader none.
+	for seed := range uint32(20) {
+		if got := write(t, m, c, Sampling{Grammar: `root ::= [<>s/]{3}`, Temperature: 5, Seed: seed}); len(got) != 3 {
+			t.Errorf("seed %d: %q", seed, got)
+		}
+	}
 	if _, err := m.NewSampler(Sampling{Grammar: `root ::= nothing`}); !errors.Is(err, ErrGrammar) {
 		t.Errorf("a grammar without its rules: %v", err)
 	}

@@ -15,6 +15,7 @@ type Model struct {
 	ptr      uintptr
 	vocab    uintptr
 	specials []Special
+	mute     []Token // specials that do not end an answer
 }
 
 // Special is a token that only a template may write: tokenising the caller's
@@ -46,6 +47,9 @@ func (l *Library) LoadModel(path string) (*Model, error) {
 		}
 		if s := l.f.tokenText(m.vocab, t); s != "" {
 			m.specials = append(m.specials, Special{s, t})
+			if !l.f.isEOG(m.vocab, t) {
+				m.mute = append(m.mute, t)
+			}
 		}
 	}
 	return m, nil

@@ -3,6 +3,7 @@ package llama
 import (
 	"errors"
 	"math"
+	"slices"
 	"unsafe"
 )
 
@@ -69,10 +70,13 @@ func (s *Sampler) Sample(c *Context) (Token, error) {
 	if s.grammar == 0 {
 		return token, nil
 	}
-	s.data = append(s.data[:0], candidate{ID: token})
-	s.array = candidates{Data: &s.data[0], Size: 1, Selected: -1}
-	f.apply(s.grammar, &s.array)
-	ok := s.data[0].Logit == 0
+	ok := !slices.Contains(s.m.mute, token)
+	if ok {
+		s.data = append(s.data[:0], candidate{ID: token})
+		s.array = candidates{Data: &s.data[0], Size: 1, Selected: -1}
+		f.apply(s.grammar, &s.array)
+		ok = s.data[0].Logit == 0
+	}
 	for _, likeliest := range []bool{true, false} {
 		if !ok {
 			token, ok = s.choose(c, likeliest)
@@ -93,9 +97,14 @@ const shortlist = 256
 // choose gives a token that the grammar lets through; false: there is none.
 func (s *Sampler) choose(c *Context, likeliest bool) (Token, bool) {
 	f := &s.m.lib.f
+	none := float32(math.Inf(-1))
 	s.data = s.data[:0]
 	for i, logit := range unsafe.Slice(f.logits(c.ptr, -1), f.nTokens(s.m.vocab)) {
 		s.data = append(s.data, candidate{ID: Token(i), Logit: logit})
+	}
+	// To a grammar a control token is its name, and none of it is in the text.
+	for _, token := range s.m.mute {
+		s.data[token].Logit = none
 	}
 	s.array = candidates{Data: &s.data[0], Size: uintptr(len(s.data)), Selected: -1}
 	if likeliest {
@@ -105,7 +114,7 @@ func (s *Sampler) choose(c *Context, likeliest bool) (Token, bool) {
 	s.array.Sorted = false // the grammar has struck out some
 	f.apply(s.ptr, &s.array)
 	chosen := unsafe.Slice(s.array.Data, s.array.Size)[s.array.Selected]
-	return chosen.ID, chosen.Logit > float32(math.Inf(-1))
+	return chosen.ID, chosen.Logit > none
 }
 
 // Close frees the samplers.

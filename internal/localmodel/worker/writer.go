@@ -59,7 +59,7 @@ func (w *writer) text(stops []string, out sink) (called bool, err error) {
 		sampled, ends = append(sampled, token), append(ends, len(raw))
 		if w.r.Format != "" {
 			// Here a call stands in place of the text, never behind some of it.
-			if t.watch && raw[0] == chat.CallMark[0] {
+			if t.watch && bytes.HasPrefix(raw, []byte(chat.CallMark[:1])) {
 				called = bytes.Contains(raw, []byte(chat.CallMark))
 				return called, nil
 			}
