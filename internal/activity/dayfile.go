@@ -18,6 +18,7 @@ type dayFile struct {
 	mu    sync.Mutex
 	calls int
 	open  map[int64]struct{} // offsets of openings whose call is not over
+	ahead map[int64]int      // openings that are being written, each at an offset from here on
 
 	blobMu sync.Mutex // held while a blob is written, so that none is twice
 	blobs  map[[32]byte]int64
@@ -54,7 +55,7 @@ func (f *dayFile) release() {
 }
 
 func (s *Store) openDay(d Day) (*dayFile, error) {
-	f := &dayFile{day: d, open: map[int64]struct{}{}, blobs: map[[32]byte]int64{}}
+	f := &dayFile{day: d, open: map[int64]struct{}{}, ahead: map[int64]int{}, blobs: map[[32]byte]int64{}}
 	left, err := s.mend(f)
 	if err != nil {
 		return nil, err
@@ -158,7 +159,7 @@ func (f *dayFile) remember(path string) error {
 // seal closes the file, and marks it whole where no call is open.
 func (f *dayFile) seal() error {
 	f.mu.Lock()
-	whole := len(f.open) == 0
+	whole := len(f.open)+len(f.ahead) == 0
 	f.mu.Unlock()
 	var err error
 	if whole {
@@ -167,11 +168,33 @@ func (f *dayFile) seal() error {
 	return errors.Join(err, f.file.Sync(f.file.End()), f.file.Close())
 }
 
+// opening writes the opening of a call. The mark cannot pass it from before it is
+// written until the call is over.
+func (f *dayFile) opening(parts ...[]byte) (at int64, err error) {
+	f.mu.Lock()
+	from := f.file.End()
+	f.ahead[from]++
+	f.mu.Unlock()
+	at, err = f.file.Append(kindOpen, parts...)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		f.open[at] = struct{}{}
+	}
+	if f.ahead[from]--; f.ahead[from] == 0 {
+		delete(f.ahead, from)
+	}
+	return at, err
+}
+
 // mark moves the mark to the oldest call that is open, or to the end.
 func (f *dayFile) mark() error {
 	f.mu.Lock()
 	at := f.file.End()
 	for o := range f.open {
+		at = min(at, o)
+	}
+	for o := range f.ahead {
 		at = min(at, o)
 	}
 	f.mu.Unlock()

@@ -197,14 +197,11 @@ func (e *Entry) writeOpening(meta, body []byte) error {
 		}
 		parts = append(parts, appendPiece(nil, pieceBytes, int64(len(body)-from)), body[from:])
 	}
-	at, err := e.day.file.Append(kindOpen, parts...)
+	at, err := e.day.opening(parts...)
 	if err != nil {
 		return err
 	}
 	e.at.opening = at
-	e.day.mu.Lock()
-	e.day.open[at] = struct{}{}
-	e.day.mu.Unlock()
 	e.s.wrote(int64(len(meta) + len(body)))
 	return nil
 }
