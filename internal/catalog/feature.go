@@ -86,7 +86,7 @@ func (m *Model) CheckFeature(name string, api API) (Support, error) {
 		return s, nil
 	}
 	f := m.cat.featureIndex[name]
-	e := messages.Errorf(messages.InvalidRequest, "%s is not supported by %s through %s on Amazon Bedrock.", f.Title, m.FirstPartyID, api.title())
+	e := messages.Errorf(messages.InvalidRequest, "Not supported by %s through %s on Amazon Bedrock: %s.", m.FirstPartyID, api.title(), f.Title)
 	return s, e.WithHint("%s (%s, %s)", s.Source.Title, s.Source.URL, s.Source.Date)
 }
 

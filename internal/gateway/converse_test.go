@@ -149,14 +149,14 @@ func TestCapabilities(t *testing.T) {
 		want string
 	}{
 		{"an image", invoke(`"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}}]}]`),
-			Capabilities{Images: true}, "Images is not supported by the upstream canned."},
+			Capabilities{Images: true}, "Not supported by the upstream canned: Images."},
 		{"an image in a tool's result", invoke(`"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgo="}}]}]}]`),
-			Capabilities{Images: true}, "Images is not supported by the upstream canned."},
-		{"an image of Converse", newConverse(bedrockapi.Converse, opus, "{"+inConverse["**.type=image"]+"}"), Capabilities{Images: true}, "Images is not supported by the upstream canned."},
-		{"a tool", invoke(`"tools":[{"name":"t","input_schema":{"type":"object"}}],` + hi), Capabilities{Tools: true}, "Tools of the caller is not supported by the upstream canned."},
-		{"a tool of Converse", newConverse(bedrockapi.Converse, opus, "{"+inConverse["tools"]+","+blocks(`{"text":"x"}`)+"}"), Capabilities{Tools: true}, "Tools of the caller is not supported by the upstream canned."},
-		{"thinking", invoke(`"thinking":{"type":"enabled","budget_tokens":1024},` + hi), Capabilities{Thinking: true}, "Extended thinking with a budget is not supported by the upstream canned."},
-		{"adaptive thinking", invoke(`"thinking":{"type":"adaptive"},` + hi), Capabilities{Thinking: true}, "Adaptive thinking is not supported by the upstream canned."},
+			Capabilities{Images: true}, "Not supported by the upstream canned: Images."},
+		{"an image of Converse", newConverse(bedrockapi.Converse, opus, "{"+inConverse["**.type=image"]+"}"), Capabilities{Images: true}, "Not supported by the upstream canned: Images."},
+		{"a tool", invoke(`"tools":[{"name":"t","input_schema":{"type":"object"}}],` + hi), Capabilities{Tools: true}, "Not supported by the upstream canned: Tools of the caller."},
+		{"a tool of Converse", newConverse(bedrockapi.Converse, opus, "{"+inConverse["tools"]+","+blocks(`{"text":"x"}`)+"}"), Capabilities{Tools: true}, "Not supported by the upstream canned: Tools of the caller."},
+		{"thinking", invoke(`"thinking":{"type":"enabled","budget_tokens":1024},` + hi), Capabilities{Thinking: true}, "Not supported by the upstream canned: Extended thinking with a budget."},
+		{"adaptive thinking", invoke(`"thinking":{"type":"adaptive"},` + hi), Capabilities{Thinking: true}, "Not supported by the upstream canned: Adaptive thinking."},
 		{"no thinking", invoke(`"thinking":{"type":"disabled"},` + hi), Capabilities{}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

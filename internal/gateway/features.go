@@ -273,7 +273,7 @@ func (g *Gateway) checkCapabilities(body *Body) error {
 			return err
 		}
 		if len(used) > 0 {
-			return messages.Errorf(messages.InvalidRequest, "%s is not supported by the upstream %s.", g.detects().title(n.feature), g.Upstream.Name()).
+			return messages.Errorf(messages.InvalidRequest, "Not supported by the upstream %s: %s.", g.Upstream.Name(), g.detects().title(n.feature)).
 				WithHint("leave it out, or use an upstream that has it")
 		}
 	}

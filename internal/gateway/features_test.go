@@ -155,7 +155,7 @@ func refusedFor(err error, f catalog.Feature) bool {
 	if f.Name == "prefill" {
 		return strings.Contains(err.Error(), "does not support assistant message prefill")
 	}
-	return strings.HasPrefix(err.Error(), f.Title+" is not supported")
+	return strings.HasPrefix(err.Error(), "Not supported by ") && strings.HasSuffix(err.Error(), ": "+f.Title+".")
 }
 
 // What hides a feature from a careless reader does not hide it here.
