@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/outcrop-dev/outcrop/internal/document/paper"
 	"github.com/outcrop-dev/outcrop/internal/document/pdfium"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
@@ -95,22 +96,14 @@ func pageText(ctx context.Context, instance *pdfium.Instance, n int) (string, er
 // author's.
 var cleaned = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "", "\ufffe", "-", "\uffff", "")
 
-// Pictures are the pages of a PDF as a reader sees them.
-type Pictures struct {
-	Pages []Page
-	// Missing names the fonts that the document neither embeds nor finds on the
-	// host: their characters are not in the pictures. Text has them.
-	Missing []string
-}
-
-// Page is a picture of a page.
-type Page struct {
-	PNG           []byte
-	Width, Height int
-}
+// What package paper names, under the names that readers of documents know.
+type (
+	Pictures = paper.Pictures
+	Page     = paper.Page
+)
 
 // LongEdge is what Claude sees of an image: a longer one is scaled down.
-const LongEdge = 1568
+const LongEdge = paper.LongEdge
 
 // mostScale keeps a stamp-sized page from becoming a poster: 288 dots an inch.
 const mostScale = 4

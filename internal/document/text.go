@@ -9,22 +9,23 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/outcrop-dev/outcrop/internal/document/paper"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // Format is a document's format, spelled as Converse does.
-type Format string
+type Format = paper.Format
 
 const (
-	PDF  Format = "pdf"
-	Txt  Format = "txt"
-	MD   Format = "md"
-	CSV  Format = "csv"
-	HTML Format = "html"
-	Doc  Format = "doc"
-	Docx Format = "docx"
-	XLS  Format = "xls"
-	XLSX Format = "xlsx"
+	PDF  = paper.PDF
+	Txt  = paper.Txt
+	MD   = paper.MD
+	CSV  = paper.CSV
+	HTML = paper.HTML
+	Doc  = paper.Doc
+	Docx = paper.Docx
+	XLS  = paper.XLS
+	XLSX = paper.XLSX
 )
 
 // Formats lists those that Text reads.
