@@ -1,7 +1,12 @@
 // Package limit holds callers to their limits: requests, tokens, open streams
 // and money. What a call may use at most is reserved before it runs and settled
-// when it is over, so a limit is never passed by calls that run at once. It keeps
-// counters in memory alone, and knows neither keys nor prices: the caller says.
+// when it is over.
+//
+// Invariant: what is reserved and what was used never pass a limit of money
+// together, as long as no call uses more than it reserved.
+//
+// Not a goal: to know keys or prices, to keep anything on disk, or to hold calls
+// back until a limit frees.
 package limit
 
 import (
@@ -13,15 +18,6 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
-
-// Limits of one key; a zero member does not limit.
-type Limits struct {
-	RequestsPerMinute int64               `json:"requests_per_minute,omitempty"`
-	TokensPerMinute   int64               `json:"tokens_per_minute,omitempty"`
-	Streams           int64               `json:"streams,omitempty"` // calls at once
-	Day               catalog.Nanodollars `json:"day_nanodollars,omitempty"`
-	Month             catalog.Nanodollars `json:"month_nanodollars,omitempty"`
-}
 
 // Want is what a call may use at most.
 type Want struct {
@@ -44,13 +40,17 @@ type counter struct {
 }
 
 // bucket fills at limit a minute up to limit; it may go below zero when a call
-// used more than it reserved.
+// used more than it reserved. Without a limit it is forgotten.
 type bucket struct {
 	level float64
-	at    time.Time
+	at    time.Time // zero: it is full
 }
 
 func (b *bucket) fill(limit int64, now time.Time) {
+	if limit <= 0 {
+		*b = bucket{}
+		return
+	}
 	if b.at.IsZero() {
 		b.level, b.at = float64(limit), now
 		return
@@ -59,9 +59,19 @@ func (b *bucket) fill(limit int64, now time.Time) {
 	b.at = now
 }
 
+// take takes n, or gives it back where n is below zero.
+func (b *bucket) take(n int64) {
+	if !b.at.IsZero() {
+		b.level -= float64(n)
+	}
+}
+
 // wait is how long until n can be taken; n over the limit never can, and is let
 // through a full bucket.
 func (b *bucket) wait(n, limit int64) time.Duration {
+	if limit <= 0 {
+		return 0
+	}
 	short := math.Min(float64(n), float64(limit)) - b.level
 	if short <= 0 {
 		return 0
@@ -75,8 +85,9 @@ type spending struct {
 	used   catalog.Nanodollars
 }
 
+// in begins a new period; a clock that goes back begins none.
 func (s *spending) in(period string) *spending {
-	if s.period != period {
+	if s.period < period {
 		s.period, s.used = period, 0
 	}
 	return s
@@ -111,21 +122,22 @@ func (c *Counters) Spent(key string, now time.Time, day, month catalog.Nanodolla
 	k := c.of(key)
 	d, _ := dayOf(now)
 	m, _ := monthOf(now)
-	k.day, k.month = spending{d, day}, spending{m, month}
+	k.day, k.month = spending{period: d, used: day}, spending{period: m, used: month}
 }
 
-// Lease is a reservation. Settle must be called once.
+// Lease is a reservation. Settle ends it; what comes after is ignored.
 type Lease struct {
 	counters *Counters
 	key      string
-	limits   Limits
 	want     Want
 	day      string
 	month    string
+	settled  bool
 }
 
 // Reserve takes what the call may use at most, or says which limit binds, what
-// it is and when it frees. All is taken or nothing.
+// it is and when it frees. All is taken or nothing. Limits of money do not bind
+// what costs nothing.
 func (c *Counters) Reserve(key string, l Limits, want Want) (*Lease, error) {
 	now := c.Now()
 	c.mu.Lock()
@@ -135,33 +147,29 @@ func (c *Counters) Reserve(key string, l Limits, want Want) (*Lease, error) {
 	month, monthEnds := monthOf(now)
 	k.day.in(day)
 	k.month.in(month)
+	k.requests.fill(l.RequestsPerMinute, now)
+	k.tokens.fill(l.TokensPerMinute, now)
 	if l.Streams > 0 && k.streams >= l.Streams {
-		return nil, throttled("Too many requests, please wait before trying again.", time.Second, "%d calls at once", l.Streams)
+		return nil, throttled(tooManyRequests, streamPoll, "%d calls at once; it frees when one of them ends", l.Streams)
 	}
-	if l.RequestsPerMinute > 0 {
-		k.requests.fill(l.RequestsPerMinute, now)
-		if wait := k.requests.wait(1, l.RequestsPerMinute); wait > 0 {
-			return nil, throttled("Too many requests, please wait before trying again.", wait, "%d requests a minute", l.RequestsPerMinute)
-		}
+	if wait := k.requests.wait(1, l.RequestsPerMinute); wait > 0 {
+		return nil, throttled(tooManyRequests, wait, "%d requests a minute; it frees in %d s", l.RequestsPerMinute, seconds(wait))
 	}
-	if l.TokensPerMinute > 0 {
-		k.tokens.fill(l.TokensPerMinute, now)
-		if wait := k.tokens.wait(want.Tokens, l.TokensPerMinute); wait > 0 {
-			return nil, throttled("Too many tokens, please wait before trying again.", wait, "%d tokens a minute, and this call may use %d", l.TokensPerMinute, want.Tokens)
-		}
+	if wait := k.tokens.wait(want.Tokens, l.TokensPerMinute); wait > 0 {
+		return nil, throttled(tooManyTokens, wait, "%d tokens a minute, and this call may use %d; it frees in %d s", l.TokensPerMinute, want.Tokens, seconds(wait))
 	}
-	if l.Day > 0 && k.day.used+want.Money > l.Day {
-		return nil, spent("daily", l.Day, now, dayEnds)
+	if l.Day.binds(k.day.used, want.Money) {
+		return nil, spent("daily", l.Day, k.day.used, want.Money, now, dayEnds)
 	}
-	if l.Month > 0 && k.month.used+want.Money > l.Month {
-		return nil, spent("monthly", l.Month, now, monthEnds)
+	if l.Month.binds(k.month.used, want.Money) {
+		return nil, spent("monthly", l.Month, k.month.used, want.Money, now, monthEnds)
 	}
 	k.streams++
-	k.requests.level--
-	k.tokens.level -= float64(want.Tokens)
+	k.requests.take(1)
+	k.tokens.take(want.Tokens)
 	k.day.used += want.Money
 	k.month.used += want.Money
-	return &Lease{c, key, l, want, day, month}, nil
+	return &Lease{counters: c, key: key, want: want, day: day, month: month}, nil
 }
 
 // Settle replaces the reservation by what was used. Money is settled in the day
@@ -170,9 +178,13 @@ func (l *Lease) Settle(used Want) {
 	c := l.counters
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if l.settled {
+		return
+	}
+	l.settled = true
 	k := c.of(l.key)
 	k.streams--
-	k.tokens.level += float64(l.want.Tokens - used.Tokens)
+	k.tokens.take(used.Tokens - l.want.Tokens)
 	if k.day.period == l.day {
 		k.day.used += used.Money - l.want.Money
 	}
@@ -181,14 +193,47 @@ func (l *Lease) Settle(used Want) {
 	}
 }
 
+// State is how much of its limits a key has used.
+type State struct {
+	Requests, Tokens int64 // left of this minute's; of no meaning without a limit
+	Streams          int64 // calls under way
+	Day, Month       catalog.Nanodollars
+}
+
+// State tells of a key whose limits are l.
+func (c *Counters) State(key string, l Limits) State {
+	now := c.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.of(key)
+	day, _ := dayOf(now)
+	month, _ := monthOf(now)
+	k.requests.fill(l.RequestsPerMinute, now)
+	k.tokens.fill(l.TokensPerMinute, now)
+	return State{Requests: int64(max(k.requests.level, 0)), Tokens: int64(max(k.tokens.level, 0)), Streams: k.streams,
+		Day: k.day.in(day).used, Month: k.month.in(month).used}
+}
+
+// AWS's words.
+const (
+	tooManyRequests = "Too many requests, please wait before trying again."
+	tooManyTokens   = "Too many tokens, please wait before trying again."
+)
+
+// streamPoll: nobody knows when a call ends.
+const streamPoll = time.Second
+
 func throttled(text string, wait time.Duration, limit string, args ...any) error {
-	e := messages.Errorf(messages.Throttled, "%s The limit of this key is %s; it frees in %d s.", text, fmt.Sprintf(limit, args...), seconds(wait))
+	e := messages.Errorf(messages.Throttled, "%s The limit of this key is %s.", text, fmt.Sprintf(limit, args...))
 	e.RetryAfter = wait
 	return e
 }
 
-func spent(which string, limit catalog.Nanodollars, now, ends time.Time) error {
-	e := messages.Errorf(messages.SpendLimit, "spend limit reached (%s; resets %s UTC). The limit of this key is $%s.", which, ends.Format("2006-01-02 15:04"), limit.USD())
+// spent words its first sentence as Anthropic's own gateway does: Claude Code
+// shows it and does not try again.
+func spent(which string, limit USD, used, want catalog.Nanodollars, now, ends time.Time) error {
+	e := messages.Errorf(messages.SpendLimit, "spend limit reached (%s; resets %s UTC). The limit of this key is $%s; $%s of it is spent or reserved, and this call may cost $%s.",
+		which, ends.Format("2006-01-02 15:04"), catalog.Nanodollars(limit).USD(), used.USD(), want.USD())
 	e.RetryAfter = ends.Sub(now)
 	return e
 }
