@@ -62,6 +62,10 @@ func (s settings) resolver() kong.Resolver {
 		if !ok {
 			return nil, nil
 		}
+		if m, ok := v.(map[string]any); ok {
+			raw, err := json.Marshal(m)
+			return string(raw), err
+		}
 		if list, ok := v.([]any); ok {
 			if slices.ContainsFunc(list, func(x any) bool { _, ok := x.(map[string]any); return ok }) {
 				raw, err := json.Marshal(list)

@@ -2,12 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/access"
 	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/activity/delivery"
 	"github.com/outcrop-dev/outcrop/internal/sqlstore"
 )
 
@@ -19,52 +23,59 @@ type activityOptions struct {
 	ActivityDurability activity.Durability `default:"default" placeholder:"MODE" help:"What an answered call's record outlives: default (the death of the process), power (a power cut; each answer waits for the disk), relaxed (an orderly stop)."`
 	ActivityRequired   bool                `help:"Deny calls that cannot be logged, before the model runs."`
 	ActivityOff        bool                `help:"Keep no calls at all."`
+	Destinations       destinations        `placeholder:"JSON" help:"Where invocation logs may be delivered, best as a map in outcrop.yaml: a bucket's name, and its folder, endpoint or aws, region, path_style, profile, env. Without it nothing leaves this machine."`
 }
 
 // The activity log's places in the data folder.
 const (
 	activityFolder = "activity"
 	activityIndex  = "index.db"
+	deliveryFolder = "delivery"
 )
 
-// openJournal opens the log, and keeps it in order until the server ends.
-func (s *server) openJournal(o *serveOptions, log *slog.Logger) error {
+// lastDelivery is how long a server that ends tries to deliver.
+const lastDelivery = 10 * time.Second
+
+// openJournal opens the log, which looks after itself, and delivers from it what
+// logging configurations want, until the server ends.
+func (s *server) openJournal(o *serveOptions, own *access.Service, log *slog.Logger) error {
 	if o.ActivityOff {
+		if len(o.Destinations) > 0 {
+			return errors.New("destinations are delivered from the activity log, and --activity-off keeps none")
+		}
 		return nil
 	}
-	dir := filepath.Join(o.Data, activityFolder)
-	index, err := sqlstore.OpenIndex(context.Background(), filepath.Join(o.Data, activityIndex))
+	places, err := o.Destinations.open(context.Background())
+	if err != nil {
+		return err
+	}
+	dir := activityDir(o.Data)
+	index, err := sqlstore.OpenIndex(context.Background(), activityFile(o.Data))
 	if err != nil {
 		return fmt.Errorf("activity log: %w", err)
 	}
 	s.closers = append(s.closers, index.Close)
+	queue := delivery.New(delivery.Options{Archive: activity.NewArchive(dir, nil), Dir: filepath.Join(o.Data, deliveryFolder), Destinations: places, Now: time.Now, Log: log})
 	store, err := activity.OpenStore(dir, activity.Options{Durability: o.ActivityDurability, Required: o.ActivityRequired,
-		Retention: o.ActivityRetention, MaxBytes: o.ActivityMaxBytes, Now: time.Now, Log: log, Index: index})
+		Retention: o.ActivityRetention, MaxBytes: o.ActivityMaxBytes, Now: time.Now, Log: log, Index: index, BeforeDrop: queue.Drop})
 	if err != nil {
 		return fmt.Errorf("activity log: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	tended := make(chan struct{})
-	go func() {
-		defer close(tended)
-		tick := time.NewTicker(10 * time.Minute)
-		defer tick.Stop()
-		for {
-			if err := store.Tend(ctx); err != nil && ctx.Err() == nil {
-				log.Warn("activity log", "error", err)
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	var running sync.WaitGroup
+	running.Go(func() { queue.Run(ctx) })
 	s.closers = append(s.closers, func() error {
 		stop()
-		<-tended
-		return store.Close()
+		running.Wait()
+		err := store.Close()
+		ctx, stop := context.WithTimeout(context.Background(), lastDelivery)
+		defer stop()
+		if err := queue.Flush(ctx); err != nil {
+			log.Warn("activity log: not all records are delivered; the next start goes on", "error", err)
+		}
+		return err
 	})
-	s.Journal = store
+	own.Buckets = queue
+	s.Journal, s.deliver = store, deliveries(own, queue, o.Strict, log)
 	return nil
 }

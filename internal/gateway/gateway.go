@@ -37,6 +37,8 @@ type Gateway struct {
 
 	// Journal keeps calls and what was said in them; nil: it is not kept.
 	Journal Journal
+	// Deliver says where a copy of a kept call goes; nil: nowhere.
+	Deliver Deliver
 
 	// Forced sends every body and frame through decode and encode, where the
 	// normal path keeps bytes. A test's switch: the answers must be the same.
@@ -82,6 +84,7 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 		return err
 	}
 	t.caller = caller
+	t.deliver = g.delivery(ctx, call, caller)
 	head, body, err := g.read(call, caller)
 	t.head = head
 	if err != nil {
@@ -170,6 +173,7 @@ type trail struct {
 	warnings   []string
 	dropped    []string
 	header     http.Header // of the upstream's answer
+	deliver    *activity.Delivery
 	entry      *activity.Entry
 	open       bool // the entry is
 	upstreamID string
@@ -372,7 +376,7 @@ func (g *Gateway) recordOf(ctx context.Context, call *Call, t *trail, err error)
 		Region: t.caller.Region, Upstream: g.Upstream.Name(),
 		Status: 200, StopReason: t.meter.StopReason, Usage: t.meter.Usage,
 		InputBytes: call.WireLength, OutputBytes: t.meter.Bytes, Warnings: slices.Clone(t.warnings),
-		Client: call.Client,
+		Client: call.Client, Deliver: t.deliver,
 	}
 	options := call.Options
 	if len(rec.Ref) > maxModelID {

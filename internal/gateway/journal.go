@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/identity"
 )
 
 // Journal is the activity log: activity.Store is one. What was admitted is
@@ -14,9 +16,20 @@ type Journal interface {
 	activity.Log
 }
 
+// Deliver says where a copy of a call goes, as the account has it for the Region
+// now; nil: nowhere.
+type Deliver func(ctx context.Context, account, region string, op *bedrockapi.Operation) *activity.Delivery
+
+func (g *Gateway) delivery(ctx context.Context, call *Call, caller identity.Caller) *activity.Delivery {
+	if g.Journal == nil || g.Deliver == nil || isCount(call.Operation) { // AWS logs no counts
+		return nil
+	}
+	return g.Deliver(ctx, caller.Account, g.CallRegion(caller, call.HostRegion), call.Operation)
+}
+
 // open denies the call if the log must be written and cannot be.
 func (g *Gateway) open(ctx context.Context, call *Call, t *trail) (err error) {
-	if g.Journal == nil || t.head.count() { // AWS logs no counts
+	if g.Journal == nil || t.head.count() {
 		return nil
 	}
 	rec := g.recordOf(ctx, call, t, nil)

@@ -28,14 +28,21 @@ import (
 type Bucket struct {
 	Name        string
 	Region      string
-	Endpoint    string // of another store, http or https; "" is Amazon's. The bucket stands in the path there
+	Endpoint    string // of another store, http or https; "" is Amazon's
+	VirtualHost bool   // the bucket stands before the endpoint's host name, and not in the path
 	Credentials aws.CredentialsProvider
-	Client      *http.Client     // nil: http.DefaultClient
+	Client      *http.Client     // nil: one that follows no redirection
 	Now         func() time.Time // nil: time.Now
 }
 
 // putTimeout bounds one attempt.
 const putTimeout = 2 * time.Minute
+
+// direct follows no redirection: a signature is good for one host, and objects
+// are for nobody else.
+func direct() *http.Client {
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
 
 // Error is an answer of the store.
 type Error struct {
@@ -56,11 +63,11 @@ func (b *Bucket) Put(ctx context.Context, key string, body []byte, contentType s
 	if err != nil {
 		return fmt.Errorf("s3://%s/%s: %w", b.Name, key, err)
 	}
-	client := b.Client
-	if client == nil {
-		client = http.DefaultClient
+	c := b.Client
+	if c == nil {
+		c = direct()
 	}
-	resp, err := client.Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
 		return err
 	}
@@ -139,6 +146,9 @@ func (b *Bucket) url(key string) (*url.URL, error) {
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" {
 		return nil, fmt.Errorf("%q is not the address of a store", b.Endpoint)
+	}
+	if b.VirtualHost {
+		return url.Parse(u.Scheme + "://" + b.Name + "." + u.Host + strings.TrimSuffix(u.EscapedPath(), "/") + path)
 	}
 	return url.Parse(strings.TrimSuffix(b.Endpoint, "/") + "/" + escape(b.Name) + path)
 }

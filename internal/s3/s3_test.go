@@ -30,6 +30,7 @@ func TestURL(t *testing.T) {
 		{Bucket{Name: "with.dots", Region: "eu-west-1"}, "k", "https://s3.eu-west-1.amazonaws.com/with.dots/k"},
 		{Bucket{Name: "b", Endpoint: "http://127.0.0.1:9000"}, "x/y", "http://127.0.0.1:9000/b/x/y"},
 		{Bucket{Name: "b", Endpoint: "https://store.example/s3/"}, "x", "https://store.example/s3/b/x"},
+		{Bucket{Name: "b", Endpoint: "https://store.example:9000/s3/", VirtualHost: true}, "x/y z", "https://b.store.example:9000/s3/x/y%20z"},
 		{Bucket{Name: "b", Endpoint: "store.example"}, "x", ""},
 		{Bucket{Name: "b", Endpoint: "file:///tmp"}, "x", ""},
 	} {
@@ -79,6 +80,13 @@ func TestPut(t *testing.T) {
 	answer = func(w http.ResponseWriter) { w.WriteHeader(http.StatusBadGateway); fmt.Fprint(w, "<html>") }
 	if err := b.Put(t.Context(), "k", nil, "x"); !errors.As(err, &e) || e.Status != 502 {
 		t.Errorf("%v", err)
+	}
+	answer = func(w http.ResponseWriter) {
+		w.Header().Set("Location", "http://127.0.0.1:1/elsewhere")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	}
+	if err := b.Put(t.Context(), "k", []byte("for us alone"), "x"); !errors.As(err, &e) || e.Status != 307 {
+		t.Errorf("a redirection: %v", err)
 	}
 	b.Credentials = aws.AnonymousCredentials{}
 	if err := b.Put(t.Context(), "k", nil, "x"); err == nil {
