@@ -214,7 +214,7 @@ func TestNeverPassed(t *testing.T) {
 	for seed := range uint64(50) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		wg.Go(func() {
-			for range 100 {
+			for range 2000 {
 				want := catalog.Nanodollars(1 + rng.Int64N(40))
 				lease, err := c.Reserve("k", l, Want{Money: want})
 				if err != nil {
