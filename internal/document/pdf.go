@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/outcrop-dev/outcrop/internal/document/paper"
+	"github.com/outcrop-dev/outcrop/internal/document/docform"
 	"github.com/outcrop-dev/outcrop/internal/document/pdfium"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
@@ -96,14 +96,14 @@ func pageText(ctx context.Context, instance *pdfium.Instance, n int) (string, er
 // author's.
 var cleaned = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "", "\ufffe", "-", "\uffff", "")
 
-// What package paper names, under the names that readers of documents know.
+// What package docform names, under the names that readers of documents know.
 type (
-	Pictures = paper.Pictures
-	Page     = paper.Page
+	Pictures = docform.Pictures
+	Page     = docform.Page
 )
 
 // LongEdge is what Claude sees of an image: a longer one is scaled down.
-const LongEdge = paper.LongEdge
+const LongEdge = docform.LongEdge
 
 // mostScale keeps a stamp-sized page from becoming a poster: 288 dots an inch.
 const mostScale = 4
@@ -129,7 +129,7 @@ func (r *Reader) Render(ctx context.Context, data []byte, longEdge int) (*Pictur
 			return nil, errTooMuch.WithHint("its rendered pages have more than %d bytes", r.options.ImageBytes)
 		}
 	}
-	return &Pictures{pages, families(instance.Missing())}, nil
+	return &Pictures{Pages: pages, Missing: families(instance.Missing())}, nil
 }
 
 func renderPage(ctx context.Context, instance *pdfium.Instance, n, longEdge int) (Page, error) {
@@ -156,7 +156,7 @@ func renderPage(ctx context.Context, instance *pdfium.Instance, n, longEdge int)
 		return Page{}, err
 	}
 	data, err := encodePNG(pixels, width, height)
-	return Page{data, width, height}, err
+	return Page{PNG: data, Width: width, Height: height}, err
 }
 
 func fit(w, h float64, longEdge int) (width, height int, ok bool) {

@@ -9,23 +9,23 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	"github.com/outcrop-dev/outcrop/internal/document/paper"
+	"github.com/outcrop-dev/outcrop/internal/document/docform"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // Format is a document's format, spelled as Converse does.
-type Format = paper.Format
+type Format = docform.Format
 
 const (
-	PDF  = paper.PDF
-	Txt  = paper.Txt
-	MD   = paper.MD
-	CSV  = paper.CSV
-	HTML = paper.HTML
-	Doc  = paper.Doc
-	Docx = paper.Docx
-	XLS  = paper.XLS
-	XLSX = paper.XLSX
+	PDF  = docform.PDF
+	Txt  = docform.Txt
+	MD   = docform.MD
+	CSV  = docform.CSV
+	HTML = docform.HTML
+	Doc  = docform.Doc
+	Docx = docform.Docx
+	XLS  = docform.XLS
+	XLSX = docform.XLSX
 )
 
 // Formats lists those that Text reads.

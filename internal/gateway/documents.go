@@ -8,14 +8,14 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/outcrop-dev/outcrop/internal/document/paper"
+	"github.com/outcrop-dev/outcrop/internal/document/docform"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // Documents reads documents for upstreams that cannot. document.Reader is one.
 type Documents interface {
-	Text(ctx context.Context, format paper.Format, data []byte) (pages []string, err error)
-	Render(ctx context.Context, data []byte, longEdge int) (*paper.Pictures, error)
+	Text(ctx context.Context, format docform.Format, data []byte) (pages []string, err error)
+	Render(ctx context.Context, data []byte, longEdge int) (*docform.Pictures, error)
 }
 
 // readable replaces the documents of a Messages body by what the upstream can
@@ -104,7 +104,7 @@ func (r *documentReader) document(d messages.Document) ([]messages.Block, error)
 	}
 	var out []messages.Block
 	if pdf != nil && r.pictures {
-		pictures, err := r.gateway.Documents.Render(r.ctx, pdf, paper.LongEdge)
+		pictures, err := r.gateway.Documents.Render(r.ctx, pdf, docform.LongEdge)
 		if err != nil {
 			return nil, err
 		}
@@ -160,7 +160,7 @@ func (r *documentReader) text(s messages.Source) (pages []string, pdf []byte, er
 		if err != nil {
 			return nil, nil, messages.Errorf(messages.ModelRejected, "document.source.base64.data: Invalid base64 data").WithCause(err)
 		}
-		pages, err := r.gateway.Documents.Text(r.ctx, paper.PDF, data)
+		pages, err := r.gateway.Documents.Text(r.ctx, docform.PDF, data)
 		return pages, data, err
 	default:
 		return nil, nil, messages.Errorf(messages.InvalidRequest, "A document source of type %q is not supported on Amazon Bedrock.", s.Type)
@@ -173,7 +173,7 @@ func (g *Gateway) textOf(ctx context.Context) func([]byte, string, string) (stri
 		return nil
 	}
 	return func(data []byte, format, _ string) (string, error) {
-		pages, err := g.Documents.Text(ctx, paper.Format(format), data)
+		pages, err := g.Documents.Text(ctx, docform.Format(format), data)
 		return strings.Join(pages, "\n\n"), err
 	}
 }

@@ -1,11 +1,11 @@
-// Package paper says what a document may be: its format, and its pages as
+// Package docform says what a document may be: its format, and its pages as
 // pictures. Package document reads them; who only names them imports no PDF
 // engine.
 //
 // Invariant: a value here holds no open file and no engine.
 //
 // Non-goal: reading.
-package paper
+package docform
 
 // Format is a document's format, spelled as Converse does.
 type Format string
