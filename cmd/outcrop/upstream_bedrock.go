@@ -2,26 +2,60 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 	bedrockup "github.com/outcrop-dev/outcrop/internal/upstream/bedrock"
 )
 
 // bedrockOptions are the settings of --upstream bedrock.
 type bedrockOptions struct {
-	BedrockEndpoint  string   `placeholder:"URL" help:"Where Bedrock is, in place of AWS's public endpoints: a VPC endpoint, a proxy; {region} stands for the Region."`
-	BedrockFips      bool     `help:"Call AWS's FIPS endpoints."`
-	BedrockDualStack bool     `help:"Call AWS's dual-stack endpoints."`
-	BedrockBetas     string   `enum:"strip,pass,strict" default:"strip" help:"What becomes of a beta that AWS is known to refuse: strip it with its fields and say so, pass it on, or refuse the call (strict)."`
-	AllowRegions     []string `placeholder:"REGION" help:"Call these Regions alone, and refuse what AWS could take elsewhere."`
-	DenyRegions      []string `placeholder:"REGION" help:"Never call these Regions, and refuse what AWS could take there."`
-	DenyGlobal       bool     `help:"Refuse global. ids."`
-	Accounts         accounts `placeholder:"JSON" help:"AWS accounts to call with, best as a list in outcrop.yaml: name, number, regions, role, external_id. Without it: the default AWS credentials."`
+	BedrockEndpoint  string `placeholder:"URL" help:"Where Bedrock is, in place of AWS's public endpoints: a VPC endpoint, a proxy; {region} stands for the Region."`
+	BedrockFips      bool   `help:"Call AWS's FIPS endpoints."`
+	BedrockDualStack bool   `help:"Call AWS's dual-stack endpoints."`
+	BedrockBetas     string `enum:"strip,pass,strict" default:"strip" help:"What becomes of a beta that AWS is known to refuse: strip it with its fields and say so, pass it on, or refuse the call (strict)."`
+	wayOptions
+	Quotas    quotas        `placeholder:"JSON" help:"Quotas of your AWS accounts, best as a list in outcrop.yaml: account, region, model or profile, rpm, tpm, tpd. Calls move to other Regions before one is spent. What is not told is learnt from AWS's 429s."`
+	QuotaWait time.Duration `default:"3s" placeholder:"TIME" help:"How long a call waits in all for a quota to free, or to try a Region again, before it is refused; 0s: not at all. Default: ${default}."`
+}
+
+// wayOptions say where calls to real Bedrock may go, and with whom.
+type wayOptions struct {
+	AllowRegions []string `placeholder:"REGION" help:"Call these Regions alone, and refuse what AWS could take elsewhere."`
+	DenyRegions  []string `placeholder:"REGION" help:"Never call these Regions, and refuse what AWS could take there."`
+	DenyGlobal   bool     `help:"Refuse global. ids."`
+	Accounts     accounts `placeholder:"JSON" help:"AWS accounts to call with, best as a list in outcrop.yaml: name, number, regions, role, external_id. Without it: the default AWS credentials."`
+}
+
+// Validate holds what names Regions, models and accounts to the catalog, so that
+// config check finds what is wrong.
+func (o *bedrockOptions) Validate() error {
+	if len(o.Quotas) == 0 && len(o.AllowRegions) == 0 && len(o.DenyRegions) == 0 {
+		return nil
+	}
+	c, err := catalog.Load()
+	if err != nil {
+		return err
+	}
+	if _, err := o.fence(c); err != nil {
+		return err
+	}
+	_, err = o.Quotas.table(c, o.Accounts)
+	return err
+}
+
+func (o *wayOptions) fence(c *catalog.Catalog) (routing.Fence, error) {
+	for _, list := range [][]string{o.AllowRegions, o.DenyRegions} {
+		for _, region := range list {
+			if _, ok := c.Partition(region); !ok {
+				return routing.Fence{}, fmt.Errorf("unknown Region %q%s", region, oneOf(region, c.Regions()))
+			}
+		}
+	}
+	return routing.NewFence(c, o.AllowRegions, o.DenyRegions, o.DenyGlobal)
 }
 
 // How long a stream may be silent: before its first content (a long prompt with
@@ -44,12 +78,7 @@ type accounts []account
 
 // UnmarshalText reads the JSON that the configuration file's list becomes.
 func (a *accounts) UnmarshalText(text []byte) error {
-	dec := json.NewDecoder(strings.NewReader(string(text)))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode((*[]account)(a)); err != nil {
-		return fmt.Errorf("accounts: want a list of name, number, regions, role, external_id: %w", err)
-	}
-	return nil
+	return readEntries("accounts", text, (*[]account)(a))
 }
 
 // openBedrock is real Amazon Bedrock. It is always named, and says who is billed.
@@ -71,11 +100,15 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 		return err
 	}
 	s.closers = append(s.closers, up.Close)
-	if s.fence, err = routing.NewFence(s.Catalog, o.AllowRegions, o.DenyRegions, o.DenyGlobal); err != nil {
+	if s.fence, err = o.fence(s.Catalog); err != nil {
+		return err
+	}
+	quota, err := o.Quotas.table(s.Catalog, o.Accounts)
+	if err != nil {
 		return err
 	}
 	s.Upstream, s.accounts = up, up.Accounts()
-	s.lanes = routing.NewHealth(routing.Options{})
+	s.lanes = routing.NewHealth(routing.Options{Quota: quota, Patience: o.QuotaWait})
 	return nil
 }
 
