@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,7 @@ type Try struct {
 	lane   *lane
 	again  time.Time // not repeated before
 	closed bool      // never repeated
+	broke  bool      // the service failed, or the way to it
 }
 
 // Plan starts a call.
@@ -134,7 +136,8 @@ func (p *Plan) try(r Route) *Try {
 
 // choose gives the route to take now, or -1 with p.nearest and p.binding set. It
 // prefers, in this order: the way that holds the prefix; one not tried yet; room
-// in its quota; after a failure, one that has worked of late; the caller's order.
+// in its quota; after a failure of the service, another part of the world; after
+// any, one that has worked of late; the caller's order.
 func (p *Plan) choose(now time.Time) int {
 	h := p.health
 	if len(p.tries) == 0 && p.call.Prefix != 0 {
@@ -143,6 +146,11 @@ func (p *Plan) choose(now time.Time) int {
 				return i
 			}
 		}
+	}
+	const untried, roomy = 8, 4
+	away, proven := 2, 1
+	if slices.ContainsFunc(p.tries, func(t Try) bool { return t.closed }) {
+		away, proven = 1, 2 // we may not go everywhere: go where we could
 	}
 	best, bestScore, bestRoom := -1, -1, 0.0
 	for i, r := range p.call.Routes {
@@ -164,18 +172,21 @@ func (p *Plan) choose(now time.Time) int {
 		room := l.room(p.need)
 		score := 0
 		if t == nil {
-			score += 4
+			score += untried
 		}
 		if room >= spare {
-			score += 2
+			score += roomy
+		}
+		if !p.brokeNear(r.Region()) {
+			score += away
 		}
 		if len(p.tries) == 0 || now.Sub(l.proven) < provenFor {
-			score++
+			score += proven
 		}
-		if score > bestScore || score == bestScore && score&2 == 0 && room > bestRoom {
+		if score > bestScore || score == bestScore && score&roomy == 0 && room > bestRoom {
 			best, bestScore, bestRoom = i, score, room
 		}
-		if score == 7 {
+		if score == untried+roomy+away+proven {
 			break
 		}
 	}
@@ -315,7 +326,9 @@ func (p *Plan) Failed(err error) {
 	}
 	t.again = now.Add(backoff(len(p.tries)-1, h.opts.Rand()))
 	home := t.Route == p.call.Routes[0]
-	switch judge(err, home) {
+	v := judge(err, home)
+	t.broke = v == broken
+	switch v {
 	case throttled:
 		l.breaker.leave()
 		l.strike(now, p.need, e.Message, e.RetryAfter, h.opts.Rand())
