@@ -341,8 +341,9 @@ func (g *Gateway) relay(ctx context.Context, call *Call, stream Stream, w Writer
 		}
 		if !t.begun {
 			t.begun = true
+			t.meter.price, t.meter.bills = t.route.Price(), g.Upstream.Capabilities().Bills
 			meta := Meta{Upstream: g.Upstream.Name(), Region: t.route.Region(), ModelID: t.model.ID,
-				Warnings: t.warnings, Header: t.header, Dropped: t.dropped, Settings: t.head.Settings, Bills: g.Upstream.Capabilities().Bills, RequestID: t.upstreamID, Estimate: t.estimated}
+				Warnings: t.warnings, Header: t.header, Dropped: t.dropped, Settings: t.head.Settings, Bills: t.meter.bills, RequestID: t.upstreamID, Estimate: t.estimated}
 			if err := written(w.Begin(meta, &t.meter)); err != nil {
 				return err
 			}

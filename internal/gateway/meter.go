@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/converse"
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
@@ -19,12 +20,24 @@ type Meter struct {
 	Start      time.Time
 	First      time.Time
 	now        func() time.Time
+	price      catalog.Price // of the route that answers
+	bills      bool
 	done       bool
 	dropped    []string
 }
 
 // Done says that the terminal event was seen.
 func (m *Meter) Done() bool { return m.done }
+
+// Cost is what is billed for what was used so far, or what it would have cost
+// where nothing is billed: the amounts of the record.
+func (m *Meter) Cost() (billed, would catalog.Nanodollars) {
+	cost := catalog.Cost(m.Usage, m.price)
+	if m.bills {
+		return cost, 0
+	}
+	return 0, cost
+}
 
 // Elapsed is the time since the call came in.
 func (m *Meter) Elapsed() time.Duration { return m.now().Sub(m.Start) }

@@ -163,6 +163,7 @@ type streamWriter interface {
 }
 
 func (x *exchange) stream(call *gateway.Call, w streamWriter) error {
+	defer x.sayCost() // nothing writes any more
 	defer w.close()
 	err := x.do(call, w)
 	if err != nil && w.fail(messages.AsError(err)) {

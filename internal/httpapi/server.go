@@ -60,7 +60,8 @@ type exchange struct {
 	label     string // of the path, decoded, or what the body names in its place
 	requestID string
 	start     time.Time
-	begun     bool // the status has been written
+	begun     bool              // the status has been written
+	cost      func(http.Header) // nil: there is no trailer to set
 }
 
 // begin writes the status; the headers are set.

@@ -3,10 +3,12 @@ package httpapi_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -136,6 +138,7 @@ func play(t *testing.T, script map[string]string, forced, oneByte bool) (respons
 	}
 	response = showResponse(t, resp, in)
 	server.Close() // waits for the handler: the record follows the answer
+	checkCost(t, resp, setup.Records.Records())
 	made.see(response)
 	return made.hide(response), made.hide(showRecords(setup.Records.Records())), up.text()
 }
@@ -187,7 +190,25 @@ func showResponse(t *testing.T, resp *http.Response, in io.Reader) string {
 		b.Write(bytes.TrimRight(body, "\n"))
 		b.WriteByte('\n')
 	}
+	for _, name := range slices.Sorted(maps.Keys(resp.Trailer)) {
+		fmt.Fprintf(&b, "%s: %s\n", name, resp.Trailer.Get(name))
+	}
 	return volatile.ReplaceAllString(b.String(), "REQUEST-ID")
+}
+
+// checkCost holds what an answer says it costs to the last record, to the
+// nanodollar.
+func checkCost(t *testing.T, resp *http.Response, records []activity.Record) {
+	t.Helper()
+	said := func(name string) string { return cmp.Or(resp.Header.Get(name), resp.Trailer.Get(name)) }
+	cost, would := said("X-Outcrop-Cost-Usd"), said("X-Outcrop-Would-Cost-Usd")
+	if cost == "" && would == "" {
+		return
+	}
+	r := records[len(records)-1]
+	if got := r.WouldCost.USD(); cost != "0" || r.Billed != 0 || would != got && (would != "0" || r.WouldCost != 0) {
+		t.Errorf("the answer says %q and %q, its record %s and %s", cost, would, r.Billed.USD(), got)
+	}
 }
 
 // showFrames writes a frame a line: its kind and the event inside.

@@ -72,6 +72,7 @@ func (w *converseStreamWriter) Begin(meta gateway.Meta, m *gateway.Meter) error 
 	w.stream.Latency = m.Elapsed
 	w.x.announce(meta)
 	w.x.w.Header().Set("Content-Type", bedrockapi.TypeEventStream)
+	w.x.promiseCost(meta, m)
 	w.x.begin(http.StatusOK)
 	return nil
 }

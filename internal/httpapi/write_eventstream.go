@@ -45,6 +45,7 @@ func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	h := w.x.w.Header()
 	h.Set("Content-Type", bedrockapi.TypeEventStream)
 	h.Set(bedrockapi.HeaderContentType, "application/json")
+	w.x.promiseCost(meta, m)
 	w.x.begin(http.StatusOK)
 	return nil
 }

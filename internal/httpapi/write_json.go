@@ -14,17 +14,20 @@ type jsonWriter struct {
 	x      *exchange
 	counts bool // InvokeModel's token-count headers
 	meter  *gateway.Meter
+	bills  bool
+	count  bool // the answer is a number of tokens, which costs nothing anywhere
 	body   []byte
 }
 
 func (w *jsonWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
-	w.meter = m
+	w.meter, w.bills = m, meta.Bills
 	w.x.announce(meta)
 	return nil
 }
 
 func (w *jsonWriter) Frame(f gateway.Frame) error {
 	if f.Event == gateway.EventCount {
+		w.count = true
 		if w.x.op == bedrockapi.CountTokens {
 			w.body = append(strconv.AppendInt(append(w.body, `{"inputTokens":`...), w.meter.Count, 10), '}')
 			return nil
@@ -49,6 +52,9 @@ func (w *jsonWriter) Flush() error {
 			set(bedrockapi.HeaderCacheWrite, u.CacheCreationInputTokens)
 		}
 		set(bedrockapi.HeaderLatencyMS, w.meter.Elapsed().Milliseconds())
+	}
+	if !w.count {
+		setCost(h, w.meter, w.bills)
 	}
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(w.body)))

@@ -29,6 +29,7 @@ func (w *sseWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	h := w.x.w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache")
+	w.x.promiseCost(meta, m)
 	w.x.begin(http.StatusOK)
 	w.ping = newPinger(&w.mu, func() error {
 		w.buf = sse.AppendEvent(w.buf, messages.EventPing, []byte(pingEvent))

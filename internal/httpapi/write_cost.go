@@ -1,0 +1,48 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/gateway"
+)
+
+// What a call costs is a header of a whole answer, and a trailer of a stream,
+// where it is known at the end alone. It is the record's amount.
+const (
+	headerCost      = "X-Outcrop-Cost-Usd"
+	headerWouldCost = "X-Outcrop-Would-Cost-Usd" // where nothing is billed
+)
+
+func setCost(h http.Header, m *gateway.Meter, bills bool) {
+	billed, would := m.Cost()
+	h.Set(headerCost, dollars(billed))
+	if !bills {
+		h.Set(headerWouldCost, dollars(would))
+	}
+}
+
+func dollars(n catalog.Nanodollars) string {
+	if n == 0 {
+		return "0"
+	}
+	return n.USD()
+}
+
+// promiseCost declares the trailer; the status is not written yet.
+func (x *exchange) promiseCost(meta gateway.Meta, m *gateway.Meter) {
+	x.cost = func(h http.Header) { setCost(h, m, meta.Bills) }
+	h := x.w.Header()
+	h.Add("Trailer", headerCost)
+	if !meta.Bills {
+		h.Add("Trailer", headerWouldCost)
+	}
+}
+
+// sayCost keeps the promise, of a stream that broke off too: what was used
+// costs.
+func (x *exchange) sayCost() {
+	if x.cost != nil {
+		x.cost(x.w.Header())
+	}
+}
