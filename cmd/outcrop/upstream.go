@@ -29,14 +29,9 @@ func (s *server) openUpstream(o *serveOptions, self netip.AddrPort, hop string, 
 	case o.Upstream == "scripted":
 		return s.openScripted(scripted.Scenario{})
 	case strings.HasPrefix(o.Upstream, "scripted:"):
-		f, err := os.Open(strings.TrimPrefix(o.Upstream, "scripted:"))
+		scenario, err := scripted.Open(strings.TrimPrefix(o.Upstream, "scripted:"))
 		if err != nil {
 			return err
-		}
-		defer f.Close()
-		scenario, err := scripted.Read(f)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.Name(), err)
 		}
 		return s.openScripted(*scenario)
 	case o.Upstream == "local":

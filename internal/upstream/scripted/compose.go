@@ -150,7 +150,15 @@ func demanded(p *messages.Params) (*messages.Tool, error) {
 func (u *Upstream) block(p *messages.Params, b Block) (messages.Block, error) {
 	switch {
 	case b.Text != nil:
-		return messages.Text{Text: *b.Text}, nil
+		t := messages.Text{Text: *b.Text}
+		if b.Citations != nil {
+			raw, err := messages.Marshal(b.Citations)
+			if err != nil {
+				return nil, err
+			}
+			t.Citations = raw
+		}
+		return t, nil
 	case b.Thinking != nil:
 		sig := b.Signature
 		if sig == "" {

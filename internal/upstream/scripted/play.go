@@ -2,11 +2,13 @@ package scripted
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/outcrop-dev/outcrop/internal/eventstream"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
@@ -77,6 +79,16 @@ func deltasOf(b messages.Block, chunk int) (empty string, deltas []string, err e
 	switch b := b.(type) {
 	case messages.Text:
 		each(b.Text, `{"type":"text_delta","text":`, `}`)
+		if b.Citations != nil {
+			var each []json.RawMessage
+			if err := json.Unmarshal(b.Citations, &each); err != nil {
+				return "", nil, err
+			}
+			for _, c := range each {
+				deltas = append(deltas, `{"type":"citations_delta","citation":`+string(c)+`}`)
+			}
+			return `{"type":"text","text":"","citations":[]}`, deltas, nil
+		}
 		return `{"type":"text","text":""}`, deltas, nil
 	case messages.Thinking:
 		each(b.Thinking, `{"type":"thinking_delta","thinking":`, `}`)
@@ -92,7 +104,7 @@ func deltasOf(b messages.Block, chunk int) (empty string, deltas []string, err e
 
 // reach refuses a script that speaks of frames which the answer does not have.
 func (a *Answer) reach(frames int) error {
-	places := map[string]int{"cut_at_frame": a.CutAtFrame, "hold": a.Hold}
+	places := map[string]int{"cut_at_frame": a.CutAtFrame, "hold": a.Hold, "corrupt_at_frame": a.CorruptAtFrame}
 	if a.Error != nil {
 		places["error.at_frame"] = a.Error.AtFrame
 	}
@@ -138,8 +150,18 @@ func (p *play) Next() (gateway.Frame, error) {
 		}
 	}
 	f := p.frames[p.at]
+	if a.CorruptAtFrame > 0 && p.at == a.CorruptAtFrame {
+		f.Wire = corrupt(f.Data)
+	}
 	p.at++
 	return f, nil
+}
+
+// corrupt is a frame as the service sends it, but for its last byte.
+func corrupt(data []byte) []byte {
+	wire := eventstream.AppendEvent(nil, "chunk", "application/json", []byte(`{"bytes":"`+base64.StdEncoding.EncodeToString(data)+`"}`))
+	wire[len(wire)-1] ^= 1
+	return wire
 }
 
 func (p *play) Buffered() bool {

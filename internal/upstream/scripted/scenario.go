@@ -4,44 +4,35 @@
 package scripted
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"path"
 	"slices"
-	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
-// Scenario is an ordered list of rules: the first that matches answers. Without
-// a matching rule the caller's last text comes back.
+// Scenario is an ordered list of rules: the first that matches answers.
 type Scenario struct {
-	Name  string `yaml:"name"`
-	Rules []Rule `yaml:"rules"`
+	Name      string `yaml:"name"`
+	Otherwise string `yaml:"otherwise"` // without a matching rule: Echo (the default) or Refuse
+	Recording string `yaml:"recording"` // a file that answers in their place; see Over
+	Rules     []Rule `yaml:"rules"`
 }
+
+// What Otherwise may say.
+const (
+	Echo   = "echo"   // the caller's last text comes back
+	Refuse = "refuse" // with what each rule asks for and the call lacks
+)
 
 // Rule answers the calls that match it, at most Times often (0: always).
 type Rule struct {
 	Match  Match  `yaml:"match"`
 	Times  int    `yaml:"times"`
 	Answer Answer `yaml:"answer"`
-}
-
-// Match holds a call to each member that is set.
-type Match struct {
-	Model      string `yaml:"model"`       // glob on the id as called or the catalog's id; "*" stops at "/"
-	Text       string `yaml:"text"`        // within the last user turn
-	Tool       string `yaml:"tool"`        // the name of a tool on offer
-	ToolResult *bool  `yaml:"tool_result"` // the last user turn carries one
-	Stream     *bool  `yaml:"stream"`
-	Beta       string `yaml:"beta"`
 }
 
 // Answer is what comes back, and how. Frames count from 0, which is message_start.
@@ -56,6 +47,8 @@ type Answer struct {
 	CutAtFrame int           `yaml:"cut_at_frame"` // the stream ends after so many frames
 	Hold       int           `yaml:"hold"`         // frames after which the stream waits until the client leaves
 
+	CorruptAtFrame int `yaml:"corrupt_at_frame"` // that frame's checksum is wrong; from 1
+
 	// Before is called before each frame, counted from 0; an error ends the
 	// stream. For tests that order events.
 	Before func(frame int) error `yaml:"-"`
@@ -64,6 +57,7 @@ type Answer struct {
 // Block is one content block: exactly one member is set.
 type Block struct {
 	Text             *string        `yaml:"text"`
+	Citations        []any          `yaml:"citations"` // beside text, as the Messages API has them
 	Thinking         *string        `yaml:"thinking"`
 	Signature        string         `yaml:"signature"` // beside thinking
 	RedactedThinking *string        `yaml:"redacted_thinking"`
@@ -101,24 +95,13 @@ func (f *Fault) err() error {
 	return e
 }
 
-// Read reads a scenario; an unknown member is an error that shows its place.
-func Read(r io.Reader) (*Scenario, error) {
-	raw, err := io.ReadAll(io.LimitReader(r, 16<<20))
-	if err != nil {
-		return nil, err
-	}
-	s := new(Scenario)
-	dec := yaml.NewDecoder(bytes.NewReader(raw), yaml.Strict())
-	if err := dec.Decode(s); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("scenario: %s", strings.TrimSpace(yaml.FormatError(err, false, true)))
-	}
-	if err := dec.Decode(new(any)); err != io.EOF {
-		return nil, errors.New("scenario: more than one YAML document")
-	}
-	return s, s.check()
-}
-
 func (s *Scenario) check() error {
+	switch {
+	case s.Otherwise != "" && s.Otherwise != Echo && s.Otherwise != Refuse:
+		return fmt.Errorf("scenario: otherwise %q: want %s or %s", s.Otherwise, Echo, Refuse)
+	case s.Otherwise != "" && s.Recording != "":
+		return errors.New("scenario: otherwise and recording exclude each other: the recording is what answers without a rule")
+	}
 	for i := range s.Rules {
 		if err := s.Rules[i].check(); err != nil {
 			return fmt.Errorf("scenario: rule %d: %w", i+1, err)
@@ -128,11 +111,11 @@ func (s *Scenario) check() error {
 }
 
 func (r *Rule) check() error {
-	if _, err := path.Match(r.Match.Model, ""); err != nil {
-		return fmt.Errorf("match.model %q: %w", r.Match.Model, err)
+	if err := r.Match.check(); err != nil {
+		return err
 	}
 	a := &r.Answer
-	numbers := map[string]int{"times": r.Times, "chunk": a.Chunk, "cut_at_frame": a.CutAtFrame, "hold": a.Hold}
+	numbers := map[string]int{"times": r.Times, "chunk": a.Chunk, "cut_at_frame": a.CutAtFrame, "hold": a.Hold, "corrupt_at_frame": a.CorruptAtFrame}
 	times := map[string]time.Duration{"delay": a.Delay, "frame_delay": a.FrameDelay}
 	if f := a.Error; f != nil {
 		numbers["error.at_frame"], times["error.retry_after"] = f.AtFrame, f.RetryAfter
@@ -170,6 +153,11 @@ func (b *Block) check() error {
 		return errors.New("want exactly one of text, thinking, redacted_thinking, tool_use, raw")
 	case b.Signature != "" && b.Thinking == nil:
 		return errors.New("a signature stands beside thinking alone")
+	case b.Citations != nil && b.Text == nil:
+		return errors.New("citations stand beside text alone")
+	case b.Citations != nil:
+		_, err := messages.Marshal(b.Citations)
+		return err
 	case b.ToolUse != nil && b.ToolUse.Name == "":
 		return errors.New("tool_use needs a name")
 	case b.Raw != nil:
@@ -184,40 +172,4 @@ func (b *Block) check() error {
 	default:
 		return nil
 	}
-}
-
-func (m Match) matches(id, modelID string, stream bool, betas []string, p *messages.Params) bool {
-	if m.Model != "" {
-		a, _ := path.Match(m.Model, id)
-		b, _ := path.Match(m.Model, modelID)
-		if !a && !b {
-			return false
-		}
-	}
-	last := p.LastUser()
-	if m.Text != "" && !strings.Contains(last.Content.PlainText(), m.Text) {
-		return false
-	}
-	if m.Tool != "" && toolNamed(p, m.Tool) == nil {
-		return false
-	}
-	if m.ToolResult != nil {
-		has := slices.ContainsFunc(last.Content.Blocks, func(b messages.Block) bool { return b.BlockType() == "tool_result" })
-		if has != *m.ToolResult {
-			return false
-		}
-	}
-	if m.Beta != "" && !slices.Contains(betas, m.Beta) {
-		return false
-	}
-	return m.Stream == nil || *m.Stream == stream
-}
-
-func toolNamed(p *messages.Params, name string) *messages.Tool {
-	for i := range p.Tools {
-		if p.Tools[i].Name == name {
-			return &p.Tools[i]
-		}
-	}
-	return nil
 }

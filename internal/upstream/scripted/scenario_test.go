@@ -25,18 +25,19 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Name != "demo" || len(s.Rules) != 4 {
+	if s.Name != "demo" || s.Otherwise != Echo || len(s.Rules) != 6 {
 		t.Fatalf("%+v", s)
 	}
 	r := s.Rules[0]
-	if r.Match.Model == "" || r.Match.Text == "" || r.Match.Tool == "" || r.Match.ToolResult == nil || r.Match.Stream == nil || r.Match.Beta == "" || r.Times != 1 {
+	if r.Match.Model == "" || r.Match.Text == "" || r.Match.Tool == "" || r.Match.ToolResult == nil || r.Match.Stream == nil || r.Match.Beta == "" || r.Times != 1 ||
+		r.Match.Operation == "" || len(r.Match.Header) != 1 || r.Match.Call != 1 {
 		t.Errorf("match %+v", r.Match)
 	}
 	a := r.Answer
-	if len(a.Content) != 5 || a.Usage == nil || a.Chunk != 8 || a.Delay != 20*time.Millisecond || a.FrameDelay != 5*time.Millisecond || a.StopReason == "" {
+	if len(a.Content) != 6 || len(a.Content[3].Citations) != 1 || a.Usage == nil || a.Chunk != 8 || a.Delay != 20*time.Millisecond || a.FrameDelay != 5*time.Millisecond || a.StopReason == "" {
 		t.Errorf("answer %+v", a)
 	}
-	if s.Rules[1].Answer.Hold != 3 || s.Rules[2].Answer.CutAtFrame != 2 {
+	if s.Rules[1].Answer.Hold != 3 || s.Rules[2].Answer.CutAtFrame != 2 || s.Rules[4].Answer.CorruptAtFrame != 3 || s.Rules[5].Answer.Usage.InputTokens != 2048 {
 		t.Errorf("%+v", s.Rules)
 	}
 	if e := s.Rules[3].Answer.Error; e == nil || e.Exception == "" || e.Message == "" || e.RetryAfter != 2*time.Second {
@@ -57,6 +58,18 @@ func TestDocument(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	for yaml, want := range map[string]string{
+		"otherwise: shrug":                                                           "otherwise \"shrug\": want echo or refuse",
+		"{otherwise: echo, recording: a}":                                            "exclude each other",
+		"rules: [{match: {operation: '['}}]":                                         "match.operation",
+		"rules: [{match: {operation: InvokModel}}]":                                  `did you mean "InvokeModel"?`,
+		"rules: [{match: {operation: Embed}}]":                                       "the members are Converse, ",
+		"rules: [{match: {call: -1}}]":                                               "match.call must not be below 0",
+		"rules: [{answer: {corrupt_at_frame: -1}}]":                                  "corrupt_at_frame must not be below 0",
+		"rules: [{answer: {content: [{raw: {type: x}, citations: []}]}}]":            "citations stand beside text",
+		"rules: [{match: {txet: a}}]":                                                "txet; did you mean \"text\"?",
+		"rules: [{answer: {content: [{text: a}, {tool_use: {nam: a}}]}}]":            "nam; did you mean \"name\"?",
+		"rules: [{answer: {shape: a}}]":                                              "shape; the members are chunk, content, corrupt_at_frame",
+		"ruels: []":                                                                  "ruels; did you mean \"rules\"?",
 		"rules: [{anwser: {}}]":                                                      `unknown field "anwser"`,
 		"rules: [{answer: {error: {exception: Nope}}}]":                              `rule 1: error.exception "Nope" is none`,
 		"rules: [{}, {answer: {error: {message: x}}}]":                               "rule 2: error.exception",

@@ -15,7 +15,7 @@ import (
 
 const opus = "global.anthropic.claude-opus-4-6-v1"
 
-var loaded = sync.OnceValues(catalog.Load)
+var loaded = sync.OnceValues(func() (*catalog.Catalog, error) { return catalog.Load() })
 
 func route(t testing.TB) routing.Route {
 	t.Helper()
