@@ -39,7 +39,7 @@ func (accessCmd) Help() string {
   --endpoint URL                     that one, the environment's
   --aws                              the real AWS, the environment's
   AWS_ENDPOINT_URL_BEDROCK is set    that one, the environment's (this is what outcrop env does)
-  otherwise                          the server on the data folder, with its first access key
+  otherwise                          the server on the data folder, with its administrator's access key
 
 Without --aws or an endpoint the real AWS is never asked.`
 }
@@ -102,7 +102,7 @@ func (o *controlOption) asker(ctx context.Context, endpoint string) (*asker, err
 	if err != nil {
 		return nil, err
 	}
-	key, kept, err := folder.FirstKey()
+	key, kept, err := folder.AdministratorKey()
 	if err != nil {
 		return nil, err
 	}

@@ -87,20 +87,20 @@ func (c *keyCreateCmd) Run(con console) error {
 		if c.Expires > 0 {
 			expires = time.Now().Add(time.Duration(c.Expires)).Truncate(time.Second)
 		}
-		var secret datadir.Secret
-		var k datadir.Key
-		if secret, k, err = folder.CreateAPIKey(c.Name, c.Region, expires); err == nil {
+		var secret identity.Secret
+		var k identity.Key
+		if k, secret, err = folder.Create(identity.NewKey{Kind: identity.APIKeyKind, Name: c.Name, Region: c.Region, Expires: expires}); err == nil {
 			made = newMadeKey(k)
 			made.Key = secret.Reveal()
 		}
 	case c.Expires > 0:
 		err = errors.New("--expires: an access key does not end; --api-key or --short-term makes one that does")
 	default:
-		var creds sigv4.Credentials
-		var k datadir.Key
-		if creds, k, err = folder.CreateAccessKey(c.Name, c.Region); err == nil {
+		var secret identity.Secret
+		var k identity.Key
+		if k, secret, err = folder.Create(identity.NewKey{Kind: identity.AccessKeyKind, Name: c.Name, Region: c.Region}); err == nil {
 			made = newMadeKey(k)
-			made.Secret = creds.SecretAccessKey
+			made.Secret = secret.Reveal()
 		}
 	}
 	if err != nil {
@@ -143,7 +143,7 @@ func (c *keyCreateCmd) shortTerm(folder *datadir.Folder) (madeKey, error) {
 	return made, nil
 }
 
-func newMadeKey(k datadir.Key) madeKey {
+func newMadeKey(k identity.Key) madeKey {
 	made := madeKey{ID: k.ID, Kind: string(k.Kind), Name: k.Name, ARN: k.ARN, Region: k.Region}
 	if !k.Expires.IsZero() {
 		made.Expires = &k.Expires

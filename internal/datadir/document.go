@@ -6,13 +6,16 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/identity"
+	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
-// documentVersion goes up when an older Outcrop could not read the file.
-const documentVersion = 1
+// documentVersion goes up when an older Outcrop could not read the file. Version
+// 1 had no settings.
+const documentVersion = 2
 
 // document is the content of keys.age.
 type document struct {
@@ -30,6 +33,8 @@ type accessEntry struct {
 	UserID  string    `json:"user_id"`
 	Region  string    `json:"region,omitempty"`
 	Created time.Time `json:"created"`
+
+	Settings identity.Settings `json:"settings,omitzero"`
 }
 
 type apiEntry struct {
@@ -41,6 +46,8 @@ type apiEntry struct {
 	Region  string    `json:"region,omitempty"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires,omitzero"`
+
+	Settings identity.Settings `json:"settings,omitzero"`
 }
 
 func (d document) String() string      { return "document(" + d.Account + ")" }
@@ -51,7 +58,7 @@ func (e accessEntry) GoString() string { return e.String() }
 func newDocument(region string, now time.Time) (*document, error) {
 	d := &document{Version: documentVersion, Account: identity.NewAccountID(), Created: now.UTC().Truncate(time.Second),
 		AccessKeys: []accessEntry{}, APIKeys: []apiEntry{}}
-	_, err := d.addAccessKey("admin", region, now)
+	_, err := d.addAccessKey(identity.NewKey{Name: "admin", Region: region, Settings: identity.Settings{Role: identity.RoleAdministrator}}, now)
 	return d, err
 }
 
@@ -67,21 +74,70 @@ func parseDocument(plain []byte) (*document, error) {
 		}
 		return nil, fmt.Errorf("its content is not what this Outcrop writes") // no cause: it might quote a secret
 	}
-	if d.Version != documentVersion {
+	switch d.Version {
+	case documentVersion:
+	case 1:
+		d.Version = documentVersion
+		if oldest := d.oldest(); oldest != nil {
+			oldest.Role = identity.RoleAdministrator
+		}
+	default:
 		return nil, fmt.Errorf("it is of version %d, this Outcrop knows %d", d.Version, documentVersion)
 	}
 	return d, nil
+}
+
+// oldest gives the settings of the oldest key; nil: there is none.
+func (d *document) oldest() (of *identity.Settings) {
+	var first time.Time
+	for settings, created := range d.settings() {
+		if of == nil || created.Before(first) {
+			of, first = settings, created
+		}
+	}
+	return of
+}
+
+// settings are those of each key, with the time when it was made.
+func (d *document) settings() iter.Seq2[*identity.Settings, time.Time] {
+	return func(yield func(*identity.Settings, time.Time) bool) {
+		for i := range d.AccessKeys {
+			if e := &d.AccessKeys[i]; !yield(&e.Settings, e.Created) {
+				return
+			}
+		}
+		for i := range d.APIKeys {
+			if e := &d.APIKeys[i]; !yield(&e.Settings, e.Created) {
+				return
+			}
+		}
+	}
+}
+
+// find gives the settings of a key and what may be told of it.
+func (d *document) find(id string) (*identity.Settings, func() identity.Key, bool) {
+	for i := range d.AccessKeys {
+		if e := &d.AccessKeys[i]; e.ID == id {
+			return &e.Settings, func() identity.Key { return d.describeAccess(*e) }, true
+		}
+	}
+	for i := range d.APIKeys {
+		if e := &d.APIKeys[i]; e.ID == id {
+			return &e.Settings, func() identity.Key { return d.describeAPI(*e) }, true
+		}
+	}
+	return nil, nil, false
 }
 
 // ring is the document as the front door uses it.
 func (d *document) ring() (*identity.Ring, error) {
 	access := make([]identity.AccessKey, len(d.AccessKeys))
 	for i, e := range d.AccessKeys {
-		access[i] = identity.AccessKey{Owner: d.owner(e.User, e.UserID, e.Region), ID: e.ID, Secret: e.Secret}
+		access[i] = identity.AccessKey{Owner: d.owner(e.User, e.UserID, e.Region), ID: e.ID, Secret: e.Secret, Settings: &d.AccessKeys[i].Settings}
 	}
 	api := make([]identity.APIKey, len(d.APIKeys))
 	for i, e := range d.APIKeys {
-		api[i] = identity.APIKey{Owner: d.owner(e.User, e.UserID, e.Region), ID: e.ID, Expires: e.Expires}
+		api[i] = identity.APIKey{Owner: d.owner(e.User, e.UserID, e.Region), ID: e.ID, Expires: e.Expires, Settings: &d.APIKeys[i].Settings}
 		if n, err := hex.Decode(api[i].Sum[:], []byte(e.SHA256)); err != nil || n != sha256.Size {
 			return nil, fmt.Errorf("API key %s has no hash", e.ID)
 		}
@@ -95,42 +151,45 @@ func (d *document) owner(user, userID, region string) identity.Owner {
 	return o
 }
 
-func (d *document) addAccessKey(user, region string, now time.Time) (accessEntry, error) {
-	if err := checkNames(user, region); err != nil {
+func (d *document) addAccessKey(n identity.NewKey, now time.Time) (accessEntry, error) {
+	if err := checkKey(n); err != nil {
 		return accessEntry{}, err
 	}
-	owner := identity.NewUser(d.Account, user)
+	if !n.Expires.IsZero() {
+		return accessEntry{}, messages.Errorf(messages.InvalidRequest, "An access key does not end; an API key may.")
+	}
+	owner := identity.NewUser(d.Account, n.Name)
 	for _, e := range d.AccessKeys {
-		if e.User == user {
+		if e.User == n.Name {
 			owner.UserID = e.UserID // one user may have many keys
 		}
 	}
 	k := identity.NewAccessKey(owner)
-	e := accessEntry{ID: k.ID, Secret: k.Secret, User: user, UserID: k.UserID, Region: region, Created: now.UTC().Truncate(time.Second)}
+	e := accessEntry{ID: k.ID, Secret: k.Secret, User: n.Name, UserID: k.UserID, Region: n.Region, Created: now.UTC().Truncate(time.Second), Settings: n.Settings.Clone()}
 	d.AccessKeys = append(d.AccessKeys, e)
 	return e, nil
 }
 
-func (d *document) addAPIKey(name, region string, expires, now time.Time) (Secret, apiEntry, error) {
-	if err := checkNames(name, region); err != nil {
+func (d *document) addAPIKey(n identity.NewKey, now time.Time) (identity.Secret, apiEntry, error) {
+	if err := checkKey(n); err != nil {
 		return "", apiEntry{}, err
 	}
-	if !expires.IsZero() && !expires.After(now) {
-		return "", apiEntry{}, fmt.Errorf("an API key that ends at %s would never be valid", expires.Format(time.RFC3339))
+	if !n.Expires.IsZero() && !n.Expires.After(now) {
+		return "", apiEntry{}, messages.Errorf(messages.InvalidRequest, "an API key that ends at %s would never be valid", n.Expires.Format(time.RFC3339))
 	}
-	key, k := identity.NewAPIKey(d.Account, expires)
+	key, k := identity.NewAPIKey(d.Account, n.Expires)
 	user := k.ARN[len("arn:aws:iam::"+d.Account+":user/"):]
-	e := apiEntry{ID: k.ID, SHA256: hex.EncodeToString(k.Sum[:]), Name: name, User: user, UserID: k.UserID, Region: region,
-		Created: now.UTC().Truncate(time.Second), Expires: expires.UTC()}
+	e := apiEntry{ID: k.ID, SHA256: hex.EncodeToString(k.Sum[:]), Name: n.Name, User: user, UserID: k.UserID, Region: n.Region,
+		Created: now.UTC().Truncate(time.Second), Expires: n.Expires.UTC(), Settings: n.Settings.Clone()}
 	d.APIKeys = append(d.APIKeys, e)
-	return Secret(key), e, nil
+	return identity.Secret(key), e, nil
 }
 
-// checkNames holds names to IAM's rules: they stand in ARNs.
-func checkNames(user, region string) error {
-	ok := user != "" && len(user) <= 64
-	for i := range len(user) {
-		switch c := user[i]; {
+// checkKey holds names to IAM's rules: they stand in ARNs.
+func checkKey(n identity.NewKey) error {
+	ok := n.Name != "" && len(n.Name) <= 64
+	for i := range len(n.Name) {
+		switch c := n.Name[i]; {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		case c == '+', c == '=', c == ',', c == '.', c == '@', c == '_', c == '-':
 		default:
@@ -138,10 +197,10 @@ func checkNames(user, region string) error {
 		}
 	}
 	if !ok {
-		return fmt.Errorf("%q is not a name: 1 to 64 letters, digits and +=,.@_-", user)
+		return messages.Errorf(messages.InvalidRequest, "%q is not a name: 1 to 64 letters, digits and +=,.@_-", n.Name)
 	}
-	if region != "" && !identity.RegionName(region) {
-		return fmt.Errorf("%q is not a Region's name", region)
+	if n.Region != "" && !identity.RegionName(n.Region) {
+		return messages.Errorf(messages.InvalidRequest, "%q is not a Region's name", n.Region)
 	}
-	return nil
+	return n.Settings.Check()
 }

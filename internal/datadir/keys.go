@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -19,35 +18,6 @@ import (
 // lookEvery is how old the view of keys.age may be: a key revoked by another
 // process opens the door that much longer at most.
 const lookEvery = time.Second
-
-// Secret is a text that prints, logs and marshals as a placeholder.
-type Secret string
-
-// Reveal gives the text, to show it once to its owner.
-func (s Secret) Reveal() string             { return string(s) }
-func (Secret) String() string               { return "(secret)" }
-func (Secret) GoString() string             { return "(secret)" }
-func (Secret) LogValue() slog.Value         { return slog.StringValue("(secret)") }
-func (Secret) MarshalText() ([]byte, error) { return []byte("(secret)"), nil }
-
-// KeyKind tells the two kinds of stored keys apart.
-type KeyKind string
-
-const (
-	AccessKeyKind KeyKind = "access key"
-	APIKeyKind    KeyKind = "API key"
-)
-
-// Key is what may be told about a key.
-type Key struct {
-	ID      string    `json:"id"`
-	Kind    KeyKind   `json:"kind"`
-	Name    string    `json:"name"`
-	ARN     string    `json:"arn"`
-	Region  string    `json:"region,omitempty"` // default Region of its calls; empty: the server's
-	Created time.Time `json:"created"`
-	Expires time.Time `json:"expires,omitzero"` // zero: never
-}
 
 // keySet is one state of keys.age. An err stands until keys.age changes or a
 // second has passed: nobody comes in on keys that cannot be read.
@@ -95,12 +65,12 @@ func (f *Folder) Account() (string, error) {
 }
 
 // List tells all keys, oldest first within each kind.
-func (f *Folder) List() ([]Key, error) {
+func (f *Folder) List() ([]identity.Key, error) {
 	s, err := f.current()
 	if err != nil {
 		return nil, err
 	}
-	keys := make([]Key, 0, len(s.doc.AccessKeys)+len(s.doc.APIKeys))
+	keys := make([]identity.Key, 0, len(s.doc.AccessKeys)+len(s.doc.APIKeys))
 	for _, e := range s.doc.AccessKeys {
 		keys = append(keys, s.doc.describeAccess(e))
 	}
@@ -110,58 +80,85 @@ func (f *Folder) List() ([]Key, error) {
 	return keys, nil
 }
 
-func (d *document) describeAccess(e accessEntry) Key {
-	return Key{ID: e.ID, Kind: AccessKeyKind, Name: e.User, ARN: d.owner(e.User, e.UserID, "").ARN, Region: e.Region, Created: e.Created}
+func (d *document) describeAccess(e accessEntry) identity.Key {
+	return identity.Key{ID: e.ID, Kind: identity.AccessKeyKind, Name: e.User, ARN: d.owner(e.User, e.UserID, "").ARN, Region: e.Region, Created: e.Created,
+		Settings: e.Settings.Clone()}
 }
 
-func (d *document) describeAPI(e apiEntry) Key {
-	return Key{ID: e.ID, Kind: APIKeyKind, Name: e.Name, ARN: d.owner(e.User, e.UserID, "").ARN, Region: e.Region, Created: e.Created, Expires: e.Expires}
+func (d *document) describeAPI(e apiEntry) identity.Key {
+	return identity.Key{ID: e.ID, Kind: identity.APIKeyKind, Name: e.Name, ARN: d.owner(e.User, e.UserID, "").ARN, Region: e.Region, Created: e.Created, Expires: e.Expires,
+		Settings: e.Settings.Clone()}
 }
 
 // FirstKey gives the oldest access key, for clients of this machine.
-func (f *Folder) FirstKey() (sigv4.Credentials, Key, error) {
+func (f *Folder) FirstKey() (sigv4.Credentials, identity.Key, error) {
+	return f.first(func(accessEntry) bool { return true })
+}
+
+// AdministratorKey gives the oldest access key that may administrate.
+func (f *Folder) AdministratorKey() (sigv4.Credentials, identity.Key, error) {
+	return f.first(func(e accessEntry) bool { return e.Settings.Role == identity.RoleAdministrator })
+}
+
+func (f *Folder) first(is func(accessEntry) bool) (sigv4.Credentials, identity.Key, error) {
 	s, err := f.current()
 	if err != nil {
-		return sigv4.Credentials{}, Key{}, err
+		return sigv4.Credentials{}, identity.Key{}, err
 	}
 	if len(s.doc.AccessKeys) == 0 {
-		return sigv4.Credentials{}, Key{}, fmt.Errorf("data folder %s: %w: all access keys are revoked", f.path, identity.ErrNoKey)
+		return sigv4.Credentials{}, identity.Key{}, fmt.Errorf("data folder %s: %w: all access keys are revoked", f.path, identity.ErrNoKey)
 	}
-	e := s.doc.AccessKeys[0]
-	return sigv4.Credentials{AccessKeyID: e.ID, SecretAccessKey: e.Secret}, s.doc.describeAccess(e), nil
+	for _, e := range s.doc.AccessKeys {
+		if is(e) {
+			return sigv4.Credentials{AccessKeyID: e.ID, SecretAccessKey: e.Secret}, s.doc.describeAccess(e), nil
+		}
+	}
+	return sigv4.Credentials{}, identity.Key{}, fmt.Errorf("data folder %s: %w: no access key is an administrator's", f.path, identity.ErrNoKey)
 }
 
-// CreateAccessKey makes an access key for the user, who is made if need be.
-func (f *Folder) CreateAccessKey(user, region string) (sigv4.Credentials, Key, error) {
-	var c sigv4.Credentials
-	var k Key
+// Create makes a key. The secret is an access key's own, or an API key, whose
+// hash alone is kept: this is the only time that it can be had.
+func (f *Folder) Create(n identity.NewKey) (identity.Key, identity.Secret, error) {
+	var k identity.Key
+	var secret identity.Secret
 	err := f.change(func(d *document) error {
-		e, err := d.addAccessKey(user, region, f.options.Now())
-		c, k = sigv4.Credentials{AccessKeyID: e.ID, SecretAccessKey: e.Secret}, d.describeAccess(e)
-		return err
+		switch n.Kind {
+		case identity.AccessKeyKind:
+			e, err := d.addAccessKey(n, f.options.Now())
+			k, secret = d.describeAccess(e), identity.Secret(e.Secret)
+			return err
+		case identity.APIKeyKind:
+			made, e, err := d.addAPIKey(n, f.options.Now())
+			k, secret = d.describeAPI(e), made
+			return err
+		default:
+			return fmt.Errorf("%q is no kind of key", n.Kind)
+		}
 	})
 	if err != nil {
-		return sigv4.Credentials{}, Key{}, err
+		return identity.Key{}, "", err
 	}
-	return c, k, nil
+	return k, secret, nil
 }
 
-// CreateAPIKey makes a long-term API key. This is the only time that it can be
-// had: its hash is what is kept. A zero expires is never.
-func (f *Folder) CreateAPIKey(name, region string, expires time.Time) (Secret, Key, error) {
-	var s Secret
-	var k Key
+// Update changes the settings of a key. An error of change leaves them.
+func (f *Folder) Update(id string, change func(*identity.Settings) error) (identity.Key, error) {
+	var k identity.Key
 	err := f.change(func(d *document) error {
-		var e apiEntry
-		var err error
-		s, e, err = d.addAPIKey(name, region, expires, f.options.Now())
-		k = d.describeAPI(e)
-		return err
+		s, describe, ok := d.find(id)
+		if !ok {
+			return fmt.Errorf("%w: %q", identity.ErrNoKey, id)
+		}
+		if err := change(s); err != nil {
+			return err
+		}
+		k = describe()
+		return s.Check()
 	})
 	if err != nil {
-		return "", Key{}, err
+		return identity.Key{}, err
 	}
-	return s, k, nil
+	return k, nil
 }
 
 // Revoke removes a key by its id.

@@ -136,7 +136,7 @@ func (a *Authenticator) beginSignature(r *http.Request, s Surface) (*Pending, er
 		}
 	}
 	caller := a.caller(key.Owner, SigV4, key.ID, p.Region)
-	caller.Service = p.Service
+	caller.Service, caller.Set = p.Service, key.Settings
 	return &Pending{caller: caller, r: r, presented: p, secret: key.Secret}, nil
 }
 
@@ -151,7 +151,9 @@ func (a *Authenticator) beginAPIKey(r *http.Request, token string) (*Pending, er
 		if subtle.ConstantTimeCompare(sum[:], key.Sum[:]) != 1 || a.expired(key.Expires) {
 			return nil, messages.Errorf(messages.InvalidAPIKey, textAPIKey)
 		}
-		return &Pending{caller: a.caller(key.Owner, LongTermKey, key.ID, "")}, nil
+		caller := a.caller(key.Owner, LongTermKey, key.ID, "")
+		caller.Set = key.Settings
+		return &Pending{caller: caller}, nil
 
 	case strings.HasPrefix(token, sigv4.APIKeyPrefix):
 		refuse := func(cause error) (*Pending, error) {
@@ -178,7 +180,7 @@ func (a *Authenticator) beginAPIKey(r *http.Request, token string) (*Pending, er
 			return refuse(err)
 		}
 		caller := a.caller(key.Owner, ShortTermKey, key.ID, k.Region)
-		caller.Service = "bedrock"
+		caller.Service, caller.Set = "bedrock", key.Settings
 		return &Pending{caller: caller}, nil
 
 	default:

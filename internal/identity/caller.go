@@ -56,6 +56,22 @@ type Caller struct {
 	DefaultRegion                   string // the key's, else the server's
 	Service                         string // of the credential's scope; empty for a long-term key
 	Method                          Method
+	Set                             *Settings // of the key; shared, read only; nil: the zero Settings
+}
+
+// Settings are those of the caller's key.
+func (c Caller) Settings() Settings {
+	if c.Set == nil {
+		return Settings{}
+	}
+	return *c.Set
+}
+
+// Administrator says that the caller may change what is kept of others. A
+// short-term key may not, whatever the key behind it may: it is made to be given
+// to programs that call models.
+func (c Caller) Administrator() bool {
+	return c.Set != nil && c.Set.Role == RoleAdministrator && c.Method != ShortTermKey && c.Method != Anonymous
 }
 
 // LogValue is what a log line says about a caller.

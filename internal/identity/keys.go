@@ -26,6 +26,7 @@ type AccessKey struct {
 	ID, Secret   string
 	SessionToken string    // for temporary credentials: the token that must come with the key
 	Expires      time.Time // zero: never
+	Settings     *Settings // shared, read only; nil: the zero Settings
 }
 
 func (k AccessKey) String() string               { return "AccessKey(" + k.ID + ", " + k.ARN + ")" }
@@ -36,9 +37,10 @@ func (k AccessKey) MarshalText() ([]byte, error) { return []byte(k.String()), ni
 // APIKey is a stored long-term API key.
 type APIKey struct {
 	Owner
-	ID      string
-	Sum     [sha256.Size]byte
-	Expires time.Time // zero: never
+	ID       string
+	Sum      [sha256.Size]byte
+	Expires  time.Time // zero: never
+	Settings *Settings // shared, read only; nil: the zero Settings
 }
 
 func (k APIKey) String() string               { return "APIKey(" + k.ID + ", " + k.ARN + ")" }
