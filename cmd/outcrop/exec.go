@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/outcrop-dev/outcrop/internal/clientenv"
 )
 
 type execCmd struct {
@@ -59,12 +61,12 @@ func (c *execCmd) Run(ctx context.Context, con console, k *kong.Context) error {
 	if ctx.Err() != nil {
 		return exitCode(exitSignal + 2) // Ctrl-C; from here on signals are the command's
 	}
-	return runCommand(args, env.environ(os.Environ()), con)
+	return runCommand(args, env.Environ(os.Environ()), con)
 }
 
 // pointed finds or starts the server. upstreamNamed: the user said who is to
 // answer, so that a server with another upstream will not do.
-func (c *execCmd) pointed(ctx context.Context, args []string, con console, upstreamNamed bool) (env *clientEnv, stop func(), err error) {
+func (c *execCmd) pointed(ctx context.Context, args []string, con console, upstreamNamed bool) (env *clientenv.Env, stop func(), err error) {
 	o := &serveOptions{Listen: "127.0.0.1:0", dataOption: c.dataOption, answerOptions: c.answerOptions, Log: "text", temporary: true}
 	stop = func() {}
 	st, ok := running(ctx, c.Data)
