@@ -32,6 +32,7 @@ var Envs = []Env{
 	{Name: "awscli"},
 	{Name: "js", Node: true},
 	{Name: "claude-code", Node: true},
+	{Name: "moto"},
 }
 
 // CacheDir is OUTCROP_TEST_CACHE, else a folder in the user's cache.
