@@ -87,6 +87,9 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 	if !ok {
 		return fmt.Errorf("--bedrock-betas %q: want strip, pass or strict", o.BedrockBetas)
 	}
+	if o.Strict && betas == bedrockup.Strip {
+		betas = bedrockup.Strict // AWS leaves nothing out
+	}
 	options := bedrockup.Options{
 		Endpoints: bedrockup.Endpoints{Runtime: o.BedrockEndpoint, FIPS: o.BedrockFips, DualStack: o.BedrockDualStack},
 		Region:    o.Region, Betas: betas, Hop: hop, Self: []netip.AddrPort{self}, OwnKey: s.ownKey, Agent: "outcrop/" + version,

@@ -292,7 +292,7 @@ func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error 
 		return err
 	}
 	for _, name := range used {
-		if name == "sampling" && neutralSampling(body) {
+		if head.isLeft(g.Catalog, name) || name == "sampling" && neutralSampling(body) {
 			continue
 		}
 		if name == "prefill" {

@@ -27,7 +27,8 @@ type Head struct {
 	Settings  *converse.Settings // of a Converse call; nil for Messages
 	Hops      []string
 
-	refused error // by the surface's schema; said once the model is known
+	refused error    // by the surface's schema; said once the model is known
+	left    []string // fields whose feature the upstream judges
 }
 
 // count says that the operation counts and does not generate.

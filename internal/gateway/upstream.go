@@ -33,6 +33,9 @@ type Request struct {
 	Forward http.Header
 }
 
+// Counts says that the call counts tokens and generates nothing.
+func (r Request) Counts() bool { return r.Head.count() }
+
 // Upstream serves models. An error from Send means that no model frame has come,
 // so another route may be tried; an error from Stream.Next after a frame means
 // that it may not.

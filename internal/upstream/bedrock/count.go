@@ -109,10 +109,14 @@ func (u *Upstream) count(ctx context.Context, route routing.Route, out *outgoing
 func (u *Upstream) shapeCount(route routing.Route, req gateway.Request) (*outgoing, error) {
 	out := &outgoing{api: catalog.Count, op: "count-tokens", id: route.Model().ID, hops: req.Head.Hops, client: req.Forward}
 	if req.Body.Dialect() == gateway.Converse {
+		body, err := u.shapeConverse(route.Model(), req.Body, out)
+		if err != nil {
+			return nil, err
+		}
 		out.data = append(out.data, `{"input":{"converse":{`...)
 		n := len(out.data)
 		for _, key := range []string{"messages", "system", "toolConfig", "additionalModelRequestFields"} {
-			if raw, ok := req.Body.Get(key); ok {
+			if raw, ok := body.Get(key); ok {
 				if len(out.data) > n {
 					out.data = append(out.data, ',')
 				}

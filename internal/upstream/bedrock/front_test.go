@@ -101,6 +101,7 @@ type said struct {
 	status   int
 	body     []byte
 	estimate bool
+	warnings []string
 	cut      error  // the connection was
 	failed   string // a stream's own words for its failure
 }
@@ -130,7 +131,7 @@ func (f *front) ask(op tell, model, region, trace, text string) (said, error) {
 	}
 	defer resp.Body.Close()
 	s := said{id: resp.Header.Get("X-Outcrop-Request-Id"), region: resp.Header.Get("X-Outcrop-Region"), status: resp.StatusCode,
-		estimate: resp.Header.Get("X-Outcrop-Estimate") == "true"}
+		estimate: resp.Header.Get("X-Outcrop-Estimate") == "true", warnings: resp.Header["X-Outcrop-Warning"]}
 	s.body, s.cut = io.ReadAll(resp.Body)
 	if strings.Contains(resp.Header.Get("Content-Type"), "eventstream") {
 		s.failed = lastException(s.body)

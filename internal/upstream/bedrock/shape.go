@@ -91,7 +91,7 @@ func (u *Upstream) api(route routing.Route, body *gateway.Body) (catalog.API, er
 // and version and betas in the body, the Messages API the other way round.
 func (u *Upstream) shapeMessages(route routing.Route, req gateway.Request, out *outgoing) (*gateway.Body, error) {
 	m, body := route.Model(), req.Body
-	betas, fields, err := u.betas(m, out, req.Head.Betas)
+	betas, fields, err := u.betas(m, out.api, out, req.Head.Betas)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (u *Upstream) shapeConverse(m *catalog.Model, body *gateway.Body, out *outg
 	if !ok || !ok2 {
 		return body, nil
 	}
-	betas, fields, err := u.betas(m, out, had)
+	betas, fields, err := u.betas(m, catalog.Converse, out, had)
 	if err != nil || slices.Equal(had, betas) {
 		return body, err
 	}
@@ -178,8 +178,42 @@ func shapeVersion(m *catalog.Model, out *outgoing, have string) string {
 	}
 }
 
+// Trim implements gateway.Trimmer: what shape would do to the betas, before the
+// gateway looks for what they bring. shape finds nothing left to do.
+func (u *Upstream) Trim(route routing.Route, req gateway.Request) (gateway.Trimmed, error) {
+	api, err := u.api(route, req.Body)
+	if err != nil {
+		return gateway.Trimmed{}, err
+	}
+	if req.Counts() && api != catalog.Mantle && api != catalog.Converse {
+		api = catalog.Count
+	}
+	m, out := route.Model(), new(outgoing)
+	t := gateway.Trimmed{Body: req.Body, Betas: req.Head.Betas}
+	if u.opts.Betas == Pass {
+		for _, b := range req.Head.Betas {
+			if s := m.Beta(b, api); s.Known && !s.Accepted {
+				t.Left = append(t.Left, s.Fields...)
+			}
+		}
+		return t, nil
+	}
+	betas, fields, err := u.betas(m, api, out, req.Head.Betas)
+	if err != nil {
+		return t, err
+	}
+	if t.Betas = betas; api == catalog.Converse { // which has its own place for them
+		out.warnings = nil
+		t.Body, err = u.shapeConverse(m, req.Body, out)
+	} else {
+		t.Body, err = without(req.Body, fields)
+	}
+	t.Warnings = out.warnings
+	return t, err
+}
+
 // betas gives what AWS is told, and the body fields that go with what it is not.
-func (u *Upstream) betas(m *catalog.Model, out *outgoing, have []string) (keep, fields []string, err error) {
+func (u *Upstream) betas(m *catalog.Model, api catalog.API, out *outgoing, have []string) (keep, fields []string, err error) {
 	if u.opts.Betas == Pass {
 		return have, nil, nil
 	}
@@ -189,7 +223,7 @@ func (u *Upstream) betas(m *catalog.Model, out *outgoing, have []string) (keep, 
 		}
 	}
 	for _, b := range have {
-		s := m.Beta(b, out.api)
+		s := m.Beta(b, api)
 		if !s.Known || s.Accepted {
 			add(b)
 			continue
@@ -199,7 +233,7 @@ func (u *Upstream) betas(m *catalog.Model, out *outgoing, have []string) (keep, 
 				WithHint("%s: %s (%s)", b, s.Source.Title, s.Source.Date)
 		}
 		if s.Becomes != "" {
-			as := m.Beta(s.Becomes, out.api)
+			as := m.Beta(s.Becomes, api)
 			if !as.Known || as.Accepted {
 				add(s.Becomes)
 				out.warnings = append(out.warnings, "beta "+b+" was sent as "+s.Becomes)
@@ -216,7 +250,7 @@ func (u *Upstream) betas(m *catalog.Model, out *outgoing, have []string) (keep, 
 	}
 	// A field that a beta still asks for is not that beta's to lose.
 	for _, b := range keep {
-		for _, f := range m.Beta(b, out.api).Fields {
+		for _, f := range m.Beta(b, api).Fields {
 			fields = slices.DeleteFunc(fields, func(x string) bool { return x == f })
 		}
 	}
