@@ -103,6 +103,9 @@ func costLine(r *activity.Record) string {
 	if r.CacheSaved != 0 {
 		s += "; caching saved $" + r.CacheSaved.USD()
 	}
+	if r.OwnPrice {
+		s += "; at the operator's prices"
+	}
 	return s
 }
 

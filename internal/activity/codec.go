@@ -65,6 +65,7 @@ func (c *codec) record(r *Record) {
 	c.small(48, &content)
 	r.Content = Content(content)
 	c.delivery(49, &r.Deliver)
+	c.flag(50, &r.OwnPrice)
 }
 
 const maxField = 64

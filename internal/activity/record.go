@@ -51,6 +51,7 @@ type Record struct {
 	WouldCost  catalog.Nanodollars // what Bedrock would have charged; never added to Billed
 	Premium    catalog.Nanodollars // the part of either that a global route would not have cost
 	CacheSaved catalog.Nanodollars // what either would have been more without a cache; below zero where filling it cost more
+	OwnPrice   bool                // a rate in it is the operator's, not the list's
 	Estimated  bool                // Usage is an estimate
 
 	InputBytes  int64
@@ -124,6 +125,7 @@ func (r *Record) Charge(u messages.Usage, price, global catalog.Price, bills boo
 	if bills {
 		r.Billed, r.WouldCost = cost, 0
 	}
+	r.OwnPrice = price.Owned(u)
 	r.Premium = cost - catalog.Cost(u, global)
 	r.CacheSaved = catalog.Cost(messages.Usage{InputTokens: u.PromptTokens(), OutputTokens: u.OutputTokens}, price) - cost
 }

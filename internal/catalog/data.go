@@ -33,14 +33,17 @@ type Catalog struct {
 	betas        []betaRow
 }
 
-// Load parses and checks the embedded data.
-func Load() (*Catalog, error) {
+// Load parses and checks the embedded data, and puts the operator's prices in.
+func Load(own ...Override) (*Catalog, error) {
 	c, err := load(modelsJSON)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: models.json: %w", err)
 	}
 	if err := c.loadFeatures(featuresJSON); err != nil {
 		return nil, fmt.Errorf("catalog: features.json: %w", err)
+	}
+	if err := c.override(own); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

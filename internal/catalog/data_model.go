@@ -150,7 +150,7 @@ func (m *Model) loadPrices(f *fileModel) error {
 		if last := i == len(f.Prices)-1; last != row.Until.IsZero() {
 			return errors.New("every price row but the last needs until")
 		}
-		m.PriceRows = append(m.PriceRows, PriceRow{row.Until.Time, p, local})
+		m.PriceRows = append(m.PriceRows, PriceRow{row.Until.Time, p, local, local})
 	}
 	if len(m.PriceRows) == 0 {
 		return errors.New("no price")

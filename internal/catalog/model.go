@@ -98,9 +98,10 @@ type Raised struct {
 
 // PriceRow is a price and the day that ends it (zero: it stands).
 type PriceRow struct {
-	Until  time.Time
-	Global Price
-	Local  Price // geographic and in-Region ids
+	Until    time.Time
+	Global   Price
+	Geo      Price // geographic ids
+	InRegion Price
 }
 
 // Source is where a fact stands in public, and when it was read there.
@@ -220,12 +221,9 @@ func (r Raised) lift(base int64, betas []string, now time.Time, p Policy) int64 
 
 // PriceAt is the price on that day, for that kind of endpoint.
 func (m *Model) PriceAt(now time.Time, e Endpoint) Price {
-	for _, row := range m.PriceRows {
-		if row.Until.IsZero() || now.Before(row.Until) {
-			if e == Global {
-				return row.Global
-			}
-			return row.Local
+	for i := range m.PriceRows {
+		if row := &m.PriceRows[i]; row.Until.IsZero() || now.Before(row.Until) {
+			return *row.at(e)
 		}
 	}
 	return Price{} // unreachable: Load holds the last row open

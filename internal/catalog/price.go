@@ -41,6 +41,7 @@ type Price struct {
 	// puts the whole request on the Long rates. 0: there is no such tier.
 	LongOver int64
 	Long     Rates
+	Own      Own // what the operator has set
 	// BatchPercent of each rate is what a batch line costs; 0: no batch.
 	BatchPercent int64
 }
@@ -67,10 +68,36 @@ func (r Rates) each() [5]Nanodollars {
 
 // RatesFor says which rates a prompt of that many tokens is billed at.
 func (p Price) RatesFor(promptTokens int64) Rates {
-	if p.LongOver > 0 && promptTokens > p.LongOver {
+	if p.long(promptTokens) {
 		return p.Long
 	}
 	return p.Rates
+}
+
+func (p Price) long(promptTokens int64) bool { return p.LongOver > 0 && promptTokens > p.LongOver }
+
+// Owned says whether a rate that the operator has set is part of the cost of u.
+func (p Price) Owned(u messages.Usage) bool {
+	long, rates := p.long(u.PromptTokens()), p.RatesFor(u.PromptTokens())
+	for class, tokens := range tokensOf(u) {
+		if class == 2 && rates.CacheWrite1h == 0 {
+			class = 1 // as in Cost
+		}
+		if tokens > 0 && p.Own.Has(class, long) {
+			return true
+		}
+	}
+	return false
+}
+
+// tokensOf counts by class. Writes that the upstream has not split are of five
+// minutes, which is the default.
+func tokensOf(u messages.Usage) [5]int64 {
+	w5, w1 := u.CacheCreation.Ephemeral5m, u.CacheCreation.Ephemeral1h
+	if rest := u.CacheCreationInputTokens - w5 - w1; rest > 0 {
+		w5 += rest
+	}
+	return [5]int64{u.InputTokens, w5, w1, u.CacheReadInputTokens, u.OutputTokens}
 }
 
 // Cost is the price of u: summed exactly, rounded half to even once. Counts
@@ -78,19 +105,13 @@ func (p Price) RatesFor(promptTokens int64) Rates {
 // of int64 is math.MaxInt64.
 func Cost(u messages.Usage, p Price) Nanodollars {
 	r := p.RatesFor(u.PromptTokens())
-	w5, w1 := u.CacheCreation.Ephemeral5m, u.CacheCreation.Ephemeral1h
-	if rest := u.CacheCreationInputTokens - w5 - w1; rest > 0 {
-		w5 += rest // not split by the upstream: five minutes is the default
-	}
 	if r.CacheWrite1h == 0 {
 		r.CacheWrite1h = r.CacheWrite5m // what the model would have done instead
 	}
 	var s sum
-	s.add(u.InputTokens, r.Input)
-	s.add(w5, r.CacheWrite5m)
-	s.add(w1, r.CacheWrite1h)
-	s.add(u.CacheReadInputTokens, r.CacheRead)
-	s.add(u.OutputTokens, r.Output)
+	for class, tokens := range tokensOf(u) {
+		s.add(tokens, *r.at(class))
+	}
 	return s.perMillion()
 }
 

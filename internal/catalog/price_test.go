@@ -216,6 +216,67 @@ func TestManySmallRecordsAddUp(t *testing.T) {
 	}
 }
 
+// A million small calls, of every model, kind of endpoint, tier and day: each
+// costs what exact arithmetic over its five products gives, rounded once.
+func TestMillionSmallCalls(t *testing.T) {
+	calls := 1_000_000
+	if testing.Short() {
+		calls = 20_000
+	}
+	c := loaded(t)
+	var prices []Price
+	for _, m := range c.Models() {
+		for _, row := range m.PriceRows {
+			for _, p := range []Price{row.Global, row.Geo, row.InRegion} {
+				prices = append(prices, p)
+				if batch, ok := p.Batch(); ok {
+					prices = append(prices, batch)
+				}
+			}
+		}
+	}
+	rng := rand.New(rand.NewPCG(11, 22))
+	million, twice := big.NewInt(1_000_000), big.NewInt(2)
+	total, exact, product, want, rem := new(big.Int), new(big.Int), new(big.Int), new(big.Int), new(big.Int)
+	for i := range calls {
+		p := prices[rng.IntN(len(prices))]
+		u := usage(rng.Int64N(2000), rng.Int64N(300), rng.Int64N(300), rng.Int64N(3000), rng.Int64N(800))
+		if i%50 == 0 {
+			u.InputTokens += 100_000 * rng.Int64N(4) // the long tier
+		}
+		rates := p.Rates
+		if prompt := u.InputTokens + u.CacheCreationInputTokens + u.CacheReadInputTokens; p.LongOver > 0 && prompt > p.LongOver {
+			rates = p.Long
+		}
+		if rates.CacheWrite1h == 0 {
+			rates.CacheWrite1h = rates.CacheWrite5m
+		}
+		want.SetInt64(0)
+		for _, part := range [][2]int64{{u.InputTokens, int64(rates.Input)}, {u.CacheCreation.Ephemeral5m, int64(rates.CacheWrite5m)},
+			{u.CacheCreation.Ephemeral1h, int64(rates.CacheWrite1h)}, {u.CacheReadInputTokens, int64(rates.CacheRead)}, {u.OutputTokens, int64(rates.Output)}} {
+			product.SetInt64(part[0])
+			want.Add(want, product.Mul(product, rem.SetInt64(part[1])))
+		}
+		exact.Add(exact, want)
+		want.QuoRem(want, million, rem)
+		if c := rem.Mul(rem, twice).Cmp(million); c > 0 || c == 0 && want.Bit(0) == 1 {
+			want.Add(want, big.NewInt(1))
+		}
+		got := Cost(u, p)
+		if !want.IsInt64() || int64(got) != want.Int64() {
+			t.Fatalf("call %d: %d, want %s: %+v at %+v", i, got, want, u, p)
+		}
+		total.Add(total, want)
+	}
+	// Each rounding is at most half a nanodollar off, and half to even leans to
+	// no side: the sum stays within four standard deviations of a uniform error.
+	off := new(big.Int).Sub(exact, total.Mul(total, million))
+	bound := int64(4 * 0.2887 * math.Sqrt(float64(calls)) * 1e6)
+	if off.CmpAbs(big.NewInt(bound)) > 0 {
+		t.Errorf("%d calls are %s millionths of a nanodollar off, more than %d", calls, off, bound)
+	}
+}
+
 func TestUSD(t *testing.T) {
 	for n, want := range map[Nanodollars]string{
 		0: "0.00", 1: "0.000000001", 10: "0.00000001", 1_000_000_000: "1.00", 1_500_000_000: "1.50",

@@ -112,6 +112,7 @@ type Cost struct {
 	WouldCost  string `json:"wouldCostUsd,omitempty"`
 	Premium    string `json:"premiumUsd,omitempty"`
 	CacheSaved string `json:"cacheSavedUsd,omitempty"`
+	OwnPrice   bool   `json:"operatorPrice,omitempty"`
 	Estimated  bool   `json:"estimated,omitempty"`
 }
 
@@ -242,7 +243,7 @@ func outcropOf(r *activity.Record) Outcrop {
 		o.FirstByteMS = &ms
 	}
 	if r.RouteID != "" {
-		o.Cost = &Cost{Billed: r.Billed.USD(), WouldCost: usd(r.WouldCost), Premium: usd(r.Premium), CacheSaved: usd(r.CacheSaved), Estimated: r.Estimated}
+		o.Cost = &Cost{Billed: r.Billed.USD(), WouldCost: usd(r.WouldCost), Premium: usd(r.Premium), CacheSaved: usd(r.CacheSaved), OwnPrice: r.OwnPrice, Estimated: r.Estimated}
 	}
 	return o
 }
