@@ -18,6 +18,7 @@ type explainCmd struct {
 	Strict bool   `help:"As AWS answers today."`
 	Mantle bool   `help:"As the bedrock-mantle endpoint answers."`
 	JSON   bool   `name:"json" help:"Print JSON."`
+	bookOptions
 }
 
 func (explainCmd) Help() string {
@@ -34,7 +35,7 @@ exits with 1.`
 }
 
 func (c *explainCmd) Run(con console) error {
-	cat, err := catalog.Load()
+	cat, err := c.catalog()
 	if err != nil {
 		return err
 	}
@@ -81,6 +82,9 @@ func explain(w io.Writer, r *catalog.Resolution, region string, asOf time.Time) 
 	fmt.Fprintf(w, "  model     %s (%s; answers say %s)\n", r.Model.Name, r.Model.ID, r.Model.FirstPartyID)
 	fmt.Fprintf(w, "  route     %s; wall: %s\n", best.Endpoint, best.Wall)
 	fmt.Fprintf(w, "  price     %s\n", priceLine(best.Price))
+	if best.Price.Own != 0 {
+		fmt.Fprintf(w, "            your own (prices in outcrop.yaml): %s\n", ownLine(best.Price.Own))
+	}
 	fmt.Fprintf(w, "  source    %s\n", sourceLine(r, asOf))
 	if r.Warning != "" {
 		fmt.Fprintf(w, "  warning   %s\n", r.Warning)
@@ -129,6 +133,23 @@ func priceLine(p catalog.Price) string {
 		s += fmt.Sprintf("; over %s tokens of prompt: %s", tokens(p.LongOver), ratesLine(p.Long))
 	}
 	return s + " (per million tokens)"
+}
+
+// ownLine names the rates that the operator has set.
+func ownLine(own catalog.Own) string {
+	var names []string
+	for class, name := range catalog.Classes() {
+		for _, long := range []bool{false, true} {
+			if !own.Has(class, long) {
+				continue
+			}
+			if long {
+				name += " of long prompts"
+			}
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 func ratesLine(r catalog.Rates) string {

@@ -31,6 +31,7 @@ type cli struct {
 	Models   modelsCmd   `cmd:"" group:"catalog" help:"List the Claude models on Bedrock."`
 	Features featuresCmd `cmd:"" group:"catalog" help:"List what works on which model and API."`
 	Explain  explainCmd  `cmd:"" group:"catalog" help:"Say where a model id would go, and why."`
+	Price    priceCmd    `cmd:"" group:"catalog" help:"Print what calls cost, by model, endpoint, class of tokens and day."`
 
 	Whoami whoamiCmd `cmd:"" group:"access" help:"Ask STS who the credentials belong to."`
 	Key    keyCmd    `cmd:"" group:"access" help:"Create, list and revoke access keys and API keys."`

@@ -16,6 +16,7 @@ type modelsCmd struct {
 	Strict     bool   `help:"Only what AWS has today, in its spelling."`
 	Page       bool   `help:"The page's table, cell by cell."`
 	JSON       bool   `name:"json" help:"Print JSON, with sources, Regions, limits and every price."`
+	bookOptions
 }
 
 func (modelsCmd) Help() string {
@@ -26,12 +27,13 @@ func (modelsCmd) Help() string {
   outcrop models --json | jq -r '.[] | select(.lifecycle.stage=="ACTIVE") | .id'
 
 Prices are dollars per million tokens, input/output, of the global profile; "+10%"
-is what a geographic or in-Region id costs more. The ten models of the page come
+is what a geographic or in-Region id costs more, * a price of your own; price list has
+every class. The ten models of the page come
 first, in its order and spelling; --strict prints AWS's.`
 }
 
 func (c *modelsCmd) Run(con console) error {
-	cat, err := catalog.Load()
+	cat, err := c.catalog()
 	if err != nil {
 		return err
 	}
@@ -143,6 +145,7 @@ type sourceRow struct {
 
 type priceRow struct {
 	ratesRow
+	Own  []string  `json:"own,omitempty"` // classes whose price is the operator's
 	Over int64     `json:"long_over,omitempty"`
 	Long *ratesRow `json:"long,omitempty"`
 }
@@ -248,6 +251,11 @@ func raised(r catalog.Raised, base int64, limit func([]string, catalog.Policy) i
 
 func newPriceRow(p catalog.Price) priceRow {
 	row := priceRow{ratesRow: newRatesRow(p.Rates)}
+	for class, name := range catalog.Classes() {
+		if p.Own.Has(class, false) || p.Own.Has(class, true) {
+			row.Own = append(row.Own, name)
+		}
+	}
 	if p.LongOver > 0 {
 		long := newRatesRow(p.Long)
 		row.Over, row.Long = p.LongOver, &long
@@ -290,6 +298,9 @@ func (r *modelRow) price() string {
 	s := r.Price.Input + "/" + r.Price.Output
 	if r.Price.Long != nil {
 		s += fmt.Sprintf(" (>%s %s/%s)", tokens(r.Price.Over), r.Price.Long.Input, r.Price.Long.Output)
+	}
+	if len(r.Price.Own)+len(r.RegionalPrice.Own) > 0 { // the premium is the list's
+		return s + fmt.Sprintf("*, %s/%s* in a Region", r.RegionalPrice.Input, r.RegionalPrice.Output)
 	}
 	if r.PremiumPercent > 0 {
 		s += fmt.Sprintf(" +%d%%", r.PremiumPercent)

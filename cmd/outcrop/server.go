@@ -98,7 +98,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	if s.Account, err = s.Data.Account(); err != nil {
 		return nil, err
 	}
-	if s.Catalog, err = catalog.Load(); err != nil {
+	if s.Catalog, err = catalog.Load(o.Prices...); err != nil {
 		return nil, err
 	}
 	logger := newLogger(o.Log, con)

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+)
+
+// ownPrices are the operator's, over those of the list.
+type ownPrices []catalog.Override
+
+// UnmarshalText reads the JSON that the configuration file's list becomes, and
+// holds it to the catalog, so that config check finds what is wrong.
+func (p *ownPrices) UnmarshalText(text []byte) error {
+	if err := readEntries("prices", text, (*[]catalog.Override)(p)); err != nil {
+		return err
+	}
+	_, err := catalog.Load(*p...)
+	return err
+}
+
+// bookOptions are of commands beside a server that tell prices: those that the
+// configuration file has changed, too.
+type bookOptions struct {
+	Config string    `type:"path" placeholder:"FILE" help:"Configuration file whose prices hold; default: the one that serve reads."`
+	Prices ownPrices `placeholder:"JSON" help:"Prices of your own, as the list prices of outcrop.yaml."`
+}
+
+// BeforeResolve takes the prices of the configuration file, and nothing else of
+// it.
+func (o *bookOptions) BeforeResolve(k *kong.Kong, ctx *kong.Context) error {
+	named := ""
+	for _, f := range ctx.Selected().Flags {
+		if f.Name == "config" {
+			named = ctx.FlagValue(f).(string)
+		}
+	}
+	s, path, err := loadSettings(named)
+	if err != nil {
+		return err
+	}
+	if err := s.check(serveFlags(k.Model)); err != nil {
+		return fmt.Errorf("config %s: %w", path, err)
+	}
+	if prices, ok := s["prices"]; ok {
+		ctx.AddResolver(settings{"prices": prices}.resolver())
+	}
+	return nil
+}
+
+func (o *bookOptions) catalog() (*catalog.Catalog, error) { return catalog.Load(o.Prices...) }
+
+type priceCmd struct {
+	List priceListCmd `cmd:"" default:"withargs" help:"Print the price book, with dates and sources."`
+}
+
+type priceListCmd struct {
+	Model string `arg:"" optional:"" help:"Only this model, by any id."`
+	bookOptions
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (priceListCmd) Help() string {
+	return `Examples:
+
+  outcrop price list
+  outcrop price list claude-opus-4-6
+  outcrop price list --json | jq '.prices[] | select(.endpoint=="global")'
+
+Dollars per million tokens. Two lines for the same endpoint are of different days, or
+of prompts up to a length and over it (the whole request goes by that price). BATCH is
+what a line of a batch job costs of it. A * marks a price of your own (prices in
+outcrop.yaml). Records keep the cost of their day.`
+}
+
+// bookRow is a line of the price book.
+type bookRow struct {
+	Model    string   `json:"model"`
+	Endpoint string   `json:"endpoint"` // both kinds where they cost the same
+	Over     int64    `json:"prompt_over,omitempty"`
+	UpTo     int64    `json:"prompt_up_to,omitempty"`
+	From     string   `json:"from,omitempty"`
+	Until    string   `json:"until,omitempty"`
+	Rates    ratesRow `json:"usd_per_million_tokens"`
+	Batch    int64    `json:"batch_percent,omitempty"`
+	Own      []string `json:"own,omitempty"` // classes whose price is the operator's
+
+	rates catalog.Rates
+	own   catalog.Own
+	long  bool
+}
+
+func (c *priceListCmd) Run(con console) error {
+	cat, err := c.catalog()
+	if err != nil {
+		return err
+	}
+	models := cat.Models()
+	if c.Model != "" {
+		m, ok := cat.Lookup(c.Model)
+		if !ok {
+			return fmt.Errorf("no Claude model on Amazon Bedrock has the id %q: %s models", c.Model, self())
+		}
+		models = []*catalog.Model{m}
+	}
+	var rows []bookRow
+	for _, m := range models {
+		rows = append(rows, bookRows(m)...)
+	}
+	sources := priceSources(models, c.Model != "")
+	if c.JSON {
+		return con.writeJSON(struct {
+			AsOf    string      `json:"as_of"`
+			Prices  []bookRow   `json:"prices"`
+			Sources []sourceRow `json:"sources"`
+		}{date(cat.AsOf()), rows, sources})
+	}
+	return printBook(con.Out, rows, sources, cat.AsOf())
+}
+
+// bookRows lists every price of a model: kinds of endpoint that cost the same
+// stand together.
+func bookRows(m *catalog.Model) (rows []bookRow) {
+	from := m.Lifecycle.Start
+	for _, row := range m.PriceRows {
+		kinds := []struct {
+			name  string
+			price catalog.Price
+		}{{catalog.Global.String(), row.Global}, {catalog.Geo.String(), row.Geo}, {catalog.InRegion.String(), row.InRegion}}
+		for i := 0; i < len(kinds); i++ {
+			k := kinds[i]
+			names := []string{k.name}
+			for i+1 < len(kinds) && kinds[i+1].price == k.price {
+				i++
+				names = append(names, kinds[i].name)
+			}
+			one := bookRow{Model: m.ID, Endpoint: strings.Join(names, ", "), UpTo: k.price.LongOver, From: date(from), Until: date(row.Until),
+				Rates: newRatesRow(k.price.Rates), Batch: k.price.BatchPercent, rates: k.price.Rates, own: k.price.Own}
+			one.Own = one.owned()
+			rows = append(rows, one)
+			if k.price.LongOver > 0 {
+				one.UpTo, one.Over, one.long = 0, k.price.LongOver, true
+				one.Rates, one.rates = newRatesRow(k.price.Long), k.price.Long
+				one.Own = one.owned()
+				rows = append(rows, one)
+			}
+		}
+		from = row.Until
+	}
+	return rows
+}
+
+func (r *bookRow) owned() (classes []string) {
+	for i, class := range catalog.Classes() {
+		if r.own.Has(i, r.long) {
+			classes = append(classes, class)
+		}
+	}
+	return classes
+}
+
+// priceSources are where the prices stand in public, and for one model where all
+// that is known of it does.
+func priceSources(models []*catalog.Model, all bool) (rows []sourceRow) {
+	for _, m := range models {
+		for _, s := range m.Sources {
+			row := sourceRow{s.Title, s.URL, s.Date}
+			if (all || s.Key == "pricing") && !slices.Contains(rows, row) {
+				rows = append(rows, row)
+			}
+		}
+	}
+	return rows
+}
+
+func printBook(out io.Writer, rows []bookRow, sources []sourceRow, asOf time.Time) error {
+	w := table(out)
+	fmt.Fprintln(w, "MODEL\tENDPOINT\tPROMPT\tINPUT\tWRITE 5M\tWRITE 1H\tREAD\tOUTPUT\tBATCH\tFROM\tUNTIL")
+	own := false
+	for _, r := range rows {
+		prompt := "any"
+		switch {
+		case r.Over > 0:
+			prompt = "over " + tokens(r.Over)
+		case r.UpTo > 0:
+			prompt = "to " + tokens(r.UpTo)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s", r.Model, r.Endpoint, prompt)
+		rates := []catalog.Nanodollars{r.rates.Input, r.rates.CacheWrite5m, r.rates.CacheWrite1h, r.rates.CacheRead, r.rates.Output}
+		for class, rate := range rates {
+			text := "-"
+			if mark := r.own.Has(class, r.long); rate > 0 || mark {
+				text = rate.USD()
+				if mark {
+					text, own = text+"*", true
+				}
+			}
+			fmt.Fprintf(w, "\t%s", text)
+		}
+		batch := "-"
+		if r.Batch > 0 {
+			batch = fmt.Sprintf("%d%%", r.Batch)
+		}
+		fmt.Fprintf(w, "\t%s\t%s\t%s\n", batch, orDash(r.From), orDash(r.Until))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if own {
+		fmt.Fprintln(out, "* your own")
+	}
+	fmt.Fprintf(out, "as of %s, from\n", date(asOf))
+	for _, s := range sources {
+		fmt.Fprintf(out, "  %s, %s: %s\n", s.Title, s.Date, s.URL)
+	}
+	return nil
+}
+
