@@ -48,7 +48,7 @@ func (c *Catalog) addRef(ref string, e *entry) error {
 
 func (c *Catalog) resolveEntry(e *entry, ref, region string, p Policy) (*Resolution, error) {
 	i, ok := c.regions.index[region]
-	if !ok || p.Idle {
+	if !ok || p.Idle || p.Counts {
 		return c.compute(e, ref, region, p)
 	}
 	n := len(c.regions.names)

@@ -15,6 +15,7 @@ type Policy struct {
 	Strict   bool      // AWS as it is today, alone
 	PageOnly bool      // the page's table, alone; wins over Strict
 	Mantle   bool      // the call came in on the bedrock-mantle surface
+	Counts   bool      // the call counts tokens, which AWS does by a model's own id
 	Now      time.Time // lifecycle and prices; zero: the day of the data
 
 	// Idle: the account has not used the model for 15 days, so that AWS refuses
@@ -280,7 +281,7 @@ func (c *Catalog) bare(r *Resolution, region string, now time.Time, p Policy) er
 		return nil
 	}
 	refused := messages.Errorf(messages.InvalidRequest, "Invocation of model ID %s with on-demand throughput isn’t supported. Retry your request with the ID or ARN of an inference profile that contains this model.", r.Ref)
-	if p.strict() {
+	if p.strict() && !p.Counts {
 		return refused
 	}
 	best, width := Profile{}, 0
@@ -290,7 +291,11 @@ func (c *Catalog) bare(r *Resolution, region string, now time.Time, p Policy) er
 			best, width = f, to.Len()
 		}
 	}
-	if width == 0 {
+	if p.Counts && (width == 0 || p.strict()) && m.calledFrom(region, p) {
+		r.stay(m.ID, c.only(region), now, "tokens are counted in the caller's Region, by the model's own id")
+		return nil
+	}
+	if width == 0 || p.strict() {
 		return refused.WithHint("no geographic profile of %s can be called from %s", m.Name, region)
 	}
 	r.RuledOut = append(r.RuledOut, RuledOut{m.ID, region, "not offered on demand in " + region})
@@ -314,6 +319,15 @@ func (c *Catalog) bare(r *Resolution, region string, now time.Time, p Policy) er
 	}
 	r.Source = "page"
 	return nil
+}
+
+// calledFrom says that a profile of the model can be called from the Region, which
+// is where the model is offered at all.
+func (m *Model) calledFrom(region string, p Policy) bool {
+	return slices.ContainsFunc(m.Profiles, func(f Profile) bool {
+		_, ok := f.Destinations(region)
+		return ok && p.allowed(m, f)
+	})
 }
 
 func join(prefix, id string) string {

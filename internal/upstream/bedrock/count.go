@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
@@ -41,7 +42,10 @@ func (u *Upstream) CountTokens(ctx context.Context, route routing.Route, req gat
 		if err != nil {
 			return Counted{}, err
 		}
-		return u.count(ctx, route, out, "inputTokens")
+		c, err := u.count(ctx, route, out, "inputTokens")
+		if err == nil || !uncounted(err) {
+			return c, err
+		}
 	}
 	if req.Body.Dialect() == gateway.Messages && m.Feature("count_tokens", catalog.Mantle).Level == catalog.Yes &&
 		slices.Contains(m.MantleRegions(), route.Region()) {
@@ -56,6 +60,14 @@ func (u *Upstream) CountTokens(ctx context.Context, route routing.Route, req gat
 	}
 	return Counted{Tokens: routing.Estimate(req.Body.Bytes()), Estimate: true,
 		Warnings: []string{"AWS does not count tokens for " + m.FirstPartyID + " here; the number is an estimate"}}, nil
+}
+
+// uncounted says that AWS refuses to count for the id, which is not the caller's:
+// nothing is wrong with the call.
+func uncounted(err error) bool {
+	e := messages.AsError(err)
+	return e.Kind == messages.InvalidRequest && (e.Message == "The provided model doesn't support counting tokens." ||
+		e.Message == "The provided model identifier is invalid." || strings.Contains(e.Message, "with on-demand throughput"))
 }
 
 // elsewhere says that mantle, which nobody asked for, will not have us: it wants

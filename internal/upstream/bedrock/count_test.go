@@ -80,3 +80,20 @@ func TestEstimate(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What AWS will not count although our table says that it does is estimated too;
+// a fault of the call is the caller's to know.
+func TestEstimateWhereAWSRefuses(t *testing.T) {
+	for text, estimate := range map[string]bool{
+		"The provided model doesn't support counting tokens.": true,
+		"The provided model identifier is invalid.":           true,
+		"Invocation of model ID anthropic.claude-opus-4-6-v1 with on-demand throughput isn’t supported. Retry your request with the ID or ARN of an inference profile that contains this model.": true,
+		"messages.0.content: Field required": false,
+	} {
+		f := serve(t, func(w http.ResponseWriter, _ *http.Request, _ seen) { fail(w, 400, "ValidationException", text) })
+		c, err := connect(t, f).CountTokens(t.Context(), route(t, opus46), request(t, helloBody, false))
+		if c.Estimate != estimate || (err == nil) != estimate {
+			t.Errorf("%s: %+v, %v", text, c, err)
+		}
+	}
+}

@@ -198,7 +198,7 @@ func connect(t testing.TB, f *fake, change ...func(*Options)) *Upstream {
 	return u
 }
 
-var theCatalog = sync.OnceValues(catalog.Load)
+var theCatalog = sync.OnceValues(func() (*catalog.Catalog, error) { return catalog.Load() })
 
 // routes resolves ref as the server does.
 func routes(t testing.TB, ref, region string, mantle bool) []routing.Route {

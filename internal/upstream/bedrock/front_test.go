@@ -255,9 +255,6 @@ func failRound(t *testing.T, seed uint64, calls int, sum *tally) {
 		p := &plan[i]
 		for p.res == nil {
 			p.op, p.model, p.region = tells[rng.IntN(len(tells))], models[rng.IntN(len(models))], regions[rng.IntN(len(regions))]
-			if p.op.count && strings.HasPrefix(p.model, "global.") {
-				continue // AWS counts by the model's own id, which its double has not everywhere
-			}
 			p.res, _ = c.Resolve(p.model, p.region, catalog.Policy{Now: time.Now()})
 		}
 		all, _ := routing.Routes(p.res, routing.Amazon(), routing.Fence{}, nil)
@@ -402,19 +399,33 @@ func TestFrontAtEveryFrame(t *testing.T) {
 // TestFrontEstimate: where AWS does not count, the count says what it is, to the
 // client and in the record.
 func TestFrontEstimate(t *testing.T) {
-	for model, estimate := range map[string]bool{"us.anthropic.claude-opus-4-6-v1": false, opus5: true} {
+	for _, tt := range []struct {
+		model, region string
+		estimate      bool
+	}{
+		{"us.anthropic.claude-opus-4-6-v1", "us-west-2", false},
+		{"global.anthropic.claude-opus-4-6-v1", "sa-east-1", false},
+		{"anthropic.claude-opus-4-6-v1", "sa-east-1", false}, // which has the global profile alone
+		{opus5, "us-west-2", true},
+		{"anthropic.claude-opus-5", "me-south-1", true},
+	} {
 		f := openFront(t, playAWS(t, nil))
 		for _, op := range []tell{tells[len(tells)-1], {path: "/anthropic/v1/messages/count_tokens", body: `{"model":"%m","messages":[{"role":"user","content":"%s"}]}`}} {
-			s, err := f.ask(op, model, "us-west-2", "count", "How many?")
+			s, err := f.ask(op, tt.model, tt.region, "count", "How many?")
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.status != 200 || s.estimate != estimate || !bytes.Contains(bytes.ToLower(s.body), []byte("tokens")) {
-				t.Errorf("%s of %s: %d estimate %t %s", op.path, model, s.status, s.estimate, s.body)
+			if s.status != 200 || s.estimate != tt.estimate || !bytes.Contains(bytes.ToLower(s.body), []byte("tokens")) {
+				t.Errorf("%s of %s: %d estimate %t %s", op.path, tt.model, s.status, s.estimate, s.body)
 			}
 			recs := f.records.Records()
-			if rec := recs[len(recs)-1]; rec.Estimated != estimate || estimate != (len(rec.Warnings) > 0) {
-				t.Errorf("%s of %s: recorded %+v", op.path, model, rec)
+			if rec := recs[len(recs)-1]; rec.Estimated != tt.estimate || tt.estimate != (len(rec.Warnings) > 0) {
+				t.Errorf("%s of %s: recorded %+v", op.path, tt.model, rec)
+			}
+			for _, region := range f.seen("count") {
+				if region != tt.region {
+					t.Errorf("%s of %s in %s was counted in %s", op.path, tt.model, tt.region, region)
+				}
 			}
 		}
 	}
