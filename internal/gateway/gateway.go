@@ -270,7 +270,7 @@ func (g *Gateway) resolve(caller identity.Caller, head *Head) (*resolution, erro
 
 func (g *Gateway) policy(head *Head) catalog.Policy {
 	p := g.Policy
-	p.Now, p.Mantle = g.Now(), head.Mantle
+	p.Now, p.Mantle, p.Counts = g.Now(), head.Mantle, head.count()
 	return p
 }
 
