@@ -28,7 +28,7 @@ const (
 var (
 	clock  = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	here   = access.Scope{Account: account, Region: region}
-	loaded = sync.OnceValues(catalog.Load)
+	loaded = sync.OnceValues(func() (*catalog.Catalog, error) { return catalog.Load() })
 )
 
 func newService(t testing.TB) *access.Service {

@@ -17,7 +17,7 @@ import (
 
 const hello = `{"anthropic_version":"bedrock-2023-05-31","anthropic_beta":["x"],"max_tokens":64,"messages":[{"role":"user","content":"hi"}]}`
 
-var loaded = sync.OnceValues(catalog.Load)
+var loaded = sync.OnceValues(func() (*catalog.Catalog, error) { return catalog.Load() })
 
 func route(t testing.TB) routing.Route {
 	t.Helper()
