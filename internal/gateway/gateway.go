@@ -16,6 +16,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/identity"
+	"github.com/outcrop-dev/outcrop/internal/limit"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 )
@@ -34,6 +35,11 @@ type Gateway struct {
 	Health   *routing.Health
 	Fence    routing.Fence     // what the operator permits
 	Accounts []routing.Account // of real Amazon Bedrock
+
+	// Limits holds keys to their limits; nil: nobody is. KeyLimits are those of a
+	// key where it has none of its own.
+	Limits    *limit.Counters
+	KeyLimits limit.Limits
 
 	// Journal keeps calls and what was said in them; nil: it is not kept.
 	Journal Journal
@@ -60,6 +66,7 @@ type Gateway struct {
 func (g *Gateway) Do(ctx context.Context, call *Call, w Writer) error {
 	t := &trail{meter: Meter{Start: call.Start, now: g.Now}}
 	err := errPanic // until do has returned
+	defer g.settle(t)
 	defer func() {
 		if t.plan != nil {
 			if err != nil && !t.meter.First.IsZero() && !ClientGone(ctx, err) {
@@ -113,10 +120,11 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 	if err != nil {
 		return err
 	}
-	lease, err := g.admit(grant, head)
+	lease, err := g.admit(grant, head, body)
 	if err != nil {
 		return err
 	}
+	t.lease = lease
 	body, notes, err := g.readable(ctx, body)
 	if err != nil {
 		return err
@@ -173,6 +181,7 @@ type trail struct {
 	wall       string
 	route      *routing.Route
 	plan       *routing.Plan // nil: there was one try
+	lease      *Lease        // nil: the call was not admitted
 	warnings   []string
 	dropped    []string
 	header     http.Header // of the upstream's answer
@@ -262,7 +271,7 @@ func (g *Gateway) resolve(caller identity.Caller, head *Head) (*resolution, erro
 	if res.Warning != "" {
 		r.warnings = append(r.warnings, res.Warning)
 	}
-	if r.routes, err = g.routes(head, res); err != nil {
+	if r.routes, err = g.routes(caller, head, res); err != nil {
 		return nil, err
 	}
 	return r, nil
@@ -310,15 +319,6 @@ func (g *Gateway) authorise(caller identity.Caller, head *Head, body *Body, r al
 		return nil, err
 	}
 	return &Grant{caller: caller, routes: r.routes}, nil
-}
-
-// Lease is a Grant with its share of the limits reserved. Only admit makes one.
-type Lease struct {
-	grant *Grant
-}
-
-func (g *Gateway) admit(grant *Grant, _ *Head) (*Lease, error) {
-	return &Lease{grant: grant}, nil
 }
 
 func (g *Gateway) relay(ctx context.Context, call *Call, stream Stream, w Writer, t *trail) error {

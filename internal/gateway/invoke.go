@@ -8,17 +8,25 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/identity"
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 )
 
-// routes gives the ways to serve a resolution, inside its wall and the
-// operator's fence.
-func (g *Gateway) routes(head *Head, res *catalog.Resolution) ([]routing.Route, error) {
-	routes, out := routing.Routes(res, g.Upstream.Capabilities().Place, g.Fence, g.Accounts)
+// routes gives the ways to serve a resolution, inside its wall, the operator's
+// fence and the key's.
+func (g *Gateway) routes(caller identity.Caller, head *Head, res *catalog.Resolution) ([]routing.Route, error) {
+	fence, err := g.fence(caller)
+	if err != nil {
+		return nil, err
+	}
+	routes, out := routing.Routes(res, g.Upstream.Capabilities().Place, fence, g.Accounts)
 	if len(routes) > 0 {
 		return routes, nil
+	}
+	if err := g.fenced(caller, head, res, out); err != nil {
+		return nil, err
 	}
 	e := messages.Errorf(messages.InvalidRequest, "The model %s may run only in %s, and the upstream %s is not known to be there.", head.Ref, res.Candidates[0].Wall, g.Upstream.Name())
 	if len(out) > 0 {

@@ -23,6 +23,7 @@ type Meter struct {
 	price      catalog.Price // of the route that answers
 	bills      bool
 	done       bool
+	written    int64 // bytes of what the answer says, in events
 	dropped    []string
 }
 
@@ -53,6 +54,10 @@ func (m *Meter) FirstFrame() time.Duration {
 	return m.First.Sub(m.Start)
 }
 
+// deltaFrame is what a delta has around its text:
+// {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":""}}
+const deltaFrame = 80
+
 func (m *Meter) see(f Frame) error {
 	if m.First.IsZero() {
 		m.First = m.now()
@@ -74,6 +79,8 @@ func (m *Meter) see(f Frame) error {
 		if e.Delta.StopReason != "" {
 			m.StopReason = e.Delta.StopReason
 		}
+	case messages.EventContentBlockDelta, converse.ContentBlockDelta:
+		m.written += max(int64(len(f.Data))-deltaFrame, 1)
 	case messages.EventMessageStop:
 		m.done = true
 	case EventMessage:

@@ -127,7 +127,7 @@ func (p *paper) Flush() error { p.flushes++; return p.noRoom }
 
 var clock = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-var loaded = sync.OnceValues(catalog.Load)
+var loaded = sync.OnceValues(func() (*catalog.Catalog, error) { return catalog.Load() })
 
 func newGateway(t testing.TB, up Upstream) (*Gateway, *activity.Ring) {
 	t.Helper()

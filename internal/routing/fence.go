@@ -9,6 +9,13 @@ type Fence struct {
 	allowed    bool
 	deny       []string
 	denyGlobal bool
+	outer      *Fence // nil: there is none
+}
+
+// Narrow permits what both permit.
+func (f Fence) Narrow(by Fence) Fence {
+	by.outer = &f
+	return by
 }
 
 // NewFence permits the Regions of allow alone (none: all), never those of deny.
@@ -28,6 +35,11 @@ func NewFence(c *catalog.Catalog, allow, deny []string, denyGlobal bool) (Fence,
 
 // forbids gives the reason, or "".
 func (f *Fence) forbids(c *catalog.Candidate) string {
+	if f.outer != nil {
+		if why := f.outer.forbids(c); why != "" {
+			return why
+		}
+	}
 	if f.denyGlobal && c.Reach.Anywhere() {
 		return "the operator does not permit global ids"
 	}
