@@ -28,6 +28,8 @@ type authorizer interface {
 	permit(u *url.URL) error
 	// authorize is run on every attempt: a signature lives for five minutes.
 	authorize(r *http.Request, c *call) error
+	// in is the same caller in another Region.
+	in(region string) authorizer
 	// renew forgets what the service called expired; false: there is nothing newer to get.
 	renew() bool
 }
@@ -57,6 +59,12 @@ func (a *signature) authorize(r *http.Request, call *call) error {
 	return a.signer.Sign(r, call.sha256(), sigv4.Credentials{
 		AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken,
 	}, a.region, signingName, time.Now())
+}
+
+func (a *signature) in(region string) authorizer {
+	there := *a
+	there.region = region
+	return &there
 }
 
 func (a *signature) renew() bool {
@@ -93,13 +101,15 @@ func (a *apiKey) authorize(r *http.Request, _ *call) error {
 	return nil
 }
 
-func (a *apiKey) renew() bool { return false }
+func (a *apiKey) in(string) authorizer { return a }
+func (a *apiKey) renew() bool          { return false }
 
 // anonymous leaves it to a gateway.
 type anonymous struct{}
 
 func (anonymous) permit(*url.URL) error                { return nil }
 func (anonymous) authorize(*http.Request, *call) error { return nil }
+func (a anonymous) in(string) authorizer               { return a }
 func (anonymous) renew() bool                          { return false }
 
 // strip takes off what is meant for Anthropic's own service.

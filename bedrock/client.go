@@ -82,7 +82,7 @@ func (c *Client) AWSConfig() aws.Config {
 	if b.doer != nil {
 		cfg.HTTPClient = b.doer
 	}
-	if b.ownBase {
+	if b.own {
 		cfg.BaseEndpoint = aws.String(b.base.String())
 	}
 	switch auth := b.auth.(type) {

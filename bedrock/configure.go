@@ -12,17 +12,28 @@ import (
 	"github.com/anthropics/anthropic-sdk-go/v2/option"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/routing"
 )
 
-// backend is what all calls of a client share. Nothing in it changes.
+// backend is what all calls of a client share. Nothing in it changes but health.
 type backend struct {
-	region  string
-	base    *url.URL // no slash at the end
-	ownBase bool     // not AWS's for the Region
-	auth    authorizer
-	doer    option.HTTPClient // nil: the SDK's choice
-	catalog *catalog.Catalog
-	idle    time.Duration
+	*site             // the first of sites: home
+	sites     []*site // Regions that calls may be made from, best first
+	doer      option.HTTPClient
+	catalog   *catalog.Catalog
+	health    *routing.Health // nil: there is one site
+	fence     routing.Fence
+	residency string // the geography of fence; "" for none
+	unlisted  bool   // what the catalog does not list is sent all the same
+	idle      time.Duration
+}
+
+// site is a Region and the way in to it.
+type site struct {
+	region string
+	base   *url.URL // no slash at the end
+	own    bool     // a base URL was given: not AWS's for the Region
+	auth   authorizer
 }
 
 const (
@@ -36,6 +47,7 @@ const (
 	envDualStack     = "AWS_USE_DUALSTACK_ENDPOINT"
 
 	defaultRegion = "us-east-1" // the page's rule
+	sourceDefault = "the default"
 )
 
 func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, error) {
@@ -54,29 +66,34 @@ func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, e
 	if err != nil {
 		return nil, nil, err
 	}
-	shared := sharedConfig{settings: s}
-	region, source, err := s.findRegion(ctx, &shared)
-	if err != nil {
-		return nil, nil, err
-	}
-	base, own, err := s.findBase(region, source)
-	if err != nil {
-		return nil, nil, err
-	}
-	auth, err := s.authorizer(ctx, id, region, &shared)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := auth.permit(base); err != nil {
-		return nil, nil, err
-	}
 	c, err := catalog.Load()
 	if err != nil {
 		e := misconfigured("the catalog of models cannot be read")
 		e.cause = err
 		return nil, nil, e
 	}
-	return s, &backend{region: region, base: base, ownBase: own, auth: auth, doer: s.httpClient, catalog: c, idle: s.idle}, nil
+	b := &backend{doer: s.httpClient, catalog: c, unlisted: s.unlisted, idle: s.idle, residency: s.residency}
+	shared := sharedConfig{settings: s}
+	regions, source, err := s.findRegions(ctx, b, &shared)
+	if err != nil {
+		return nil, nil, err
+	}
+	auth, err := s.authorizer(ctx, id, regions[0], &shared)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, region := range regions {
+		base, own, err := s.findBase(region, source)
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := auth.permit(base); err != nil {
+			return nil, nil, err
+		}
+		b.sites = append(b.sites, &site{region: region, base: base, own: own, auth: auth.in(region)})
+	}
+	b.site = b.sites[0]
+	return s, b, b.connectSites()
 }
 
 // identify picks the caller: one explicit identity, else the environment's
@@ -121,7 +138,7 @@ func (s *settings) findRegion(ctx context.Context, shared *sharedConfig) (region
 		}
 		region, source = cfg.Region, "the AWS chain ("+envDefaultRegion+", "+s.profileName()+")"
 	default:
-		region, source = defaultRegion, "the default"
+		region, source = defaultRegion, sourceDefault
 	}
 	if !validRegion(region) {
 		return "", "", misconfigured("%s: %q is not the name of a Region, such as us-east-1", source, region)
@@ -166,7 +183,8 @@ func (s *settings) findBase(region, regionSource string) (base *url.URL, own boo
 		fips, dual := strings.EqualFold(os.Getenv(envFIPS), "true"), strings.EqualFold(os.Getenv(envDualStack), "true")
 		return &url.URL{Scheme: "https", Host: endpointHost(region, fips, dual)}, false, nil
 	}
-	u, err := url.Parse(text)
+	// {region} stands for the Region's name: one endpoint for each.
+	u, err := url.Parse(strings.ReplaceAll(text, "{region}", region))
 	switch {
 	case err != nil:
 		return nil, false, misconfigured("%s is not a URL", source) // the parser's text repeats it, and it may hold a password

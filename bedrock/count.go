@@ -29,7 +29,7 @@ func (c *Client) CountTokens(ctx context.Context, params anthropic.MessageNewPar
 // betaCounting is the mark of Anthropic's own endpoint, which AWS's is not.
 const betaCounting = "token-counting-2024-11-01"
 
-func (b *backend) toCount(c *call, r *http.Request, prefix string) error {
+func (b *backend) toCount(c *call, r *http.Request) error {
 	body, members, err := c.read(r)
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (b *backend) toCount(c *call, r *http.Request, prefix string) error {
 	if id, err := ParseModelID(c.model); err == nil && id.Base != "" {
 		c.model = id.Base
 	}
-	return setPath(r.URL, prefix, c.op, c.model)
+	return setPath(r.URL, c.prefix, c.op, c.model)
 }
 
 // counted turns {"inputTokens":N} into Anthropic's {"input_tokens":N}; a gateway

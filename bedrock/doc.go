@@ -31,6 +31,10 @@
 // and AWS_USE_DUALSTACK_ENDPOINT choose among AWS's. No ANTHROPIC_ variable but that
 // one has any effect.
 //
+// With [WithRegions] or [WithResidency] there are several Regions, and a call that
+// one cannot serve goes on to the next, inside the wall of its id. In a base URL
+// {region} stands for the Region's name.
+//
 // # Which version of the API
 //
 // Bedrock takes the version in the body. A model of which the catalog knows that

@@ -27,6 +27,7 @@ type Error struct {
 	Message   string // the service's own words
 	Hint      string // what to do about it; "" where there is nothing to add
 	RequestID string // x-amzn-RequestId
+	Region    string // the one that the call went to; "" where nothing was sent
 
 	kind  messages.Kind // 0: not from the service
 	bare  bool          // no AWS error at all: some other server's answer
@@ -51,6 +52,9 @@ var (
 	ErrConfiguration = errors.New("bedrock: configuration")             // of the client; nothing was sent
 	ErrNoCredentials = errors.New("bedrock: no credentials")            // nothing was sent
 	ErrUnsupported   = errors.New("bedrock: not on Amazon Bedrock")     // nothing was sent
+	ErrResidency     = errors.New("bedrock: outside the residency")     // see WithResidency; nothing was sent
+	ErrNotOffered    = errors.New("bedrock: no such model there")       // by the catalog; nothing was sent
+	ErrConnection    = errors.New("bedrock: no answer")                 // the service was not reached, or did not answer
 	ErrTruncated     = errors.New("bedrock: stream ended early")        // before message_stop
 	ErrCorrupted     = errors.New("bedrock: answer damaged on the way") // a checksum is wrong, or what came is no such answer
 )
@@ -61,6 +65,9 @@ const (
 	codeCredentials   = "ClientCredentials"
 	codeRequest       = "ClientRequest"
 	codeUnsupported   = "ClientUnsupported"
+	codeResidency     = "ClientResidency"
+	codeNotOffered    = "ClientModel"
+	codeConnection    = "ConnectionFailed"
 	codeTruncated     = "StreamTruncated"
 	codeCorrupted     = "AnswerCorrupted"
 )
@@ -70,6 +77,9 @@ var ownSentinels = map[string]error{
 	codeCredentials:   ErrNoCredentials,
 	codeRequest:       ErrValidation,
 	codeUnsupported:   ErrUnsupported,
+	codeResidency:     ErrResidency,
+	codeNotOffered:    ErrNotOffered,
+	codeConnection:    ErrConnection,
 	codeTruncated:     ErrTruncated,
 	codeCorrupted:     ErrCorrupted,
 }

@@ -64,8 +64,11 @@ func ResponseMetrics(res *http.Response) (Metrics, bool) {
 
 // StreamMetrics reads the figures that come with a stream's message_stop event.
 func StreamMetrics(event interface{ RawJSON() string }) (Metrics, bool) {
-	raw := []byte(event.RawJSON())
-	figures := member(raw, "amazon-bedrock-invocationMetrics")
+	return streamMetrics([]byte(event.RawJSON()))
+}
+
+func streamMetrics(event []byte) (Metrics, bool) {
+	figures := member(event, "amazon-bedrock-invocationMetrics")
 	if figures == nil {
 		return Metrics{}, false
 	}

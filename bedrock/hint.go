@@ -3,8 +3,10 @@ package bedrock
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
@@ -30,11 +32,11 @@ func (b *backend) hint(c *call, e *Error) string {
 	says := func(part string) bool { return strings.Contains(e.Message, part) }
 	switch {
 	case e.kind == messages.UnknownOperation, e.Status == http.StatusNotFound && e.bare:
-		return fmt.Sprintf("the server at %s does not know the path: is it Bedrock's runtime?", b.base.Redacted())
+		return fmt.Sprintf("the server at %s does not know the path: is it Bedrock's runtime?", c.at.base.Redacted())
 	case says("invalid beta flag") && len(c.betas) > 0:
 		return "sent: " + strings.Join(c.betas, ", ")
 	case says("on-demand throughput"), says("model identifier is invalid"):
-		return b.callable(c.model)
+		return b.callable(c.at.region, c.model)
 	}
 	for _, h := range hints {
 		if says(h.part) {
@@ -44,12 +46,12 @@ func (b *backend) hint(c *call, e *Error) string {
 	return ""
 }
 
-// callable lists the ids of the same model that AWS takes in the client's Region.
-func (b *backend) callable(ref string) string {
+// callable lists the ids of the same model that AWS takes in a Region.
+func (b *backend) callable(here, ref string) string {
 	base := ref
 	if id, err := ParseModelID(ref); err == nil {
-		if id.Region != "" && id.Region != b.region {
-			return fmt.Sprintf("the ARN is of %s, and calls go to %s: see WithRegion", id.Region, b.region)
+		if id.Region != "" && id.Region != here {
+			return fmt.Sprintf("the ARN is of %s, and calls go to %s: see WithRegion", id.Region, here)
 		}
 		if id.Base != "" {
 			base = id.Base
@@ -61,17 +63,63 @@ func (b *backend) callable(ref string) string {
 	}
 	var ids []string
 	for _, region := range m.InRegion {
-		if region == b.region {
+		if region == here {
 			ids = append(ids, m.ID)
 		}
 	}
 	for _, p := range m.Profiles {
-		if _, ok := p.Destinations(b.region); ok && !p.PageOnly {
+		if _, ok := p.Destinations(here); ok && !p.PageOnly {
 			ids = append(ids, p.Prefix+"."+m.ID)
 		}
 	}
 	if len(ids) == 0 {
-		return fmt.Sprintf("%s cannot be called from %s", m.Name, b.region)
+		return fmt.Sprintf("%s cannot be called from %s", m.Name, here)
 	}
-	return fmt.Sprintf("from %s, %s is called by %s", b.region, m.Name, strings.Join(ids, ", "))
+	return fmt.Sprintf("from %s, %s is called by %s", here, m.Name, strings.Join(ids, ", "))
+}
+
+// offered refuses what the catalog says that AWS does not have at host. What it
+// does not know, a model, a prefix or a Region, passes; so does what another
+// server may know better.
+func (b *backend) offered(host, ref string) error {
+	here := regionOfHost(host)
+	if _, known := b.catalog.Partition(here); b.unlisted || !known {
+		return nil
+	}
+	refuse := func(format string, args ...any) error {
+		return &Error{Code: codeNotOffered, Message: fmt.Sprintf(format, args...), Hint: b.callable(here, ref)}
+	}
+	id, err := ParseModelID(ref)
+	if err != nil {
+		if _, known := b.catalog.Lookup(ref); known {
+			return refuse("%s is Anthropic's name of a model, not Bedrock's", ref)
+		}
+		return nil
+	}
+	if id.Region != "" && id.Region != here {
+		return refuse("%s is of another Region than %s", ref, here)
+	}
+	m, known := b.catalog.Lookup(id.Base)
+	if !known {
+		return nil
+	}
+	if id.Prefix == "" {
+		if slices.Contains(m.InRegion, here) || len(m.Profiles) == 0 {
+			return nil
+		}
+		return refuse("%s is not offered on demand in %s, where it is called by a profile's id", ref, here)
+	}
+	p, has := m.Profile(id.Prefix)
+	switch {
+	case !has && !slices.ContainsFunc(b.catalog.Models(), func(m *catalog.Model) bool { _, has := m.Profile(id.Prefix); return has }):
+		return nil // a geography of tomorrow
+	case !has:
+		return refuse("AWS has no %s. id of %s", id.Prefix, m.Name)
+	case p.PageOnly:
+		return nil // two sources disagree
+	}
+	if _, from := p.Destinations(here); !from {
+		return refuse("AWS does not take %s in %s", ref, here)
+	}
+	return nil
 }

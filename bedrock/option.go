@@ -22,7 +22,10 @@ type settings struct {
 
 	profile, role string
 	region        string
+	regions       []string
+	residency     string
 	regionChain   bool
+	unlisted      bool
 	baseURL       string
 	awsConfig     *aws.Config
 	httpClient    option.HTTPClient

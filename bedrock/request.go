@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/anthropics/anthropic-sdk-go/v2/option"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
+	"github.com/outcrop-dev/outcrop/internal/routing"
 )
 
 // call is one attempt.
@@ -25,10 +27,19 @@ type call struct {
 	betas   []string
 	retries int // attempts before this one
 
-	backend *backend
-	body    []byte
-	sent    *payload // body, as the request carries it
-	digest  string   // of body; "" until it is asked for
+	backend   *backend
+	at        *site  // where this attempt goes
+	prefix    string // the base URL's own path
+	ref       string // the model, as the caller wrote it
+	maxTokens int64
+	plan      *routing.Plan // nil: there is one way
+	patience  time.Time     // no try after it; zero: none
+	told      time.Duration // the service's word on when to come back
+	obey      bool          // the service has said itself whether to try again
+
+	body   []byte
+	sent   *payload // body, as the request carries it
+	digest string   // of body; "" until it is asked for
 }
 
 type callKey struct{} // of the *call in a request's context
@@ -42,6 +53,12 @@ func (*payload) Close() error { return nil }
 // set makes body that of r.
 func (c *call) set(r *http.Request, body []byte) {
 	c.body, c.digest = body, ""
+	c.carry(r)
+}
+
+// carry gives r a body of its own to send c's from.
+func (c *call) carry(r *http.Request) {
+	body := c.body
 	r.GetBody = func() (io.ReadCloser, error) {
 		p := &payload{}
 		p.Reset(body)
@@ -64,10 +81,10 @@ func (c *call) sha256() string {
 
 // authorize signs r as it stands, for the endpoint that it goes to.
 func (c *call) authorize(r *http.Request) error {
-	if err := c.backend.auth.permit(r.URL); err != nil { // a request option may have moved the call
+	if err := c.at.auth.permit(r.URL); err != nil { // a request option may have moved the call
 		return err
 	}
-	return c.backend.auth.authorize(r, c)
+	return c.at.auth.authorize(r, c)
 }
 
 // handle is the client's middleware: Anthropic's request in, Bedrock's out, and
@@ -77,11 +94,27 @@ func (b *backend) handle(r *http.Request, next option.MiddlewareNext) (*http.Res
 	if err != nil {
 		return final(err)
 	}
+	c.patience = patienceOf(r)
+	routes, err := b.plan(c, r)
+	switch {
+	case err != nil:
+		return final(err)
+	case len(routes) > 1:
+		return b.failover(c, r, next, routes)
+	}
+	return b.attempt(c, r, next)
+}
+
+// attempt sends r, which is as c says, and reads the answer.
+func (b *backend) attempt(c *call, r *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	if err := c.authorize(r); err != nil {
 		return final(err)
 	}
 	res, err := next(r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
-	if err != nil || res == nil {
+	switch {
+	case err != nil && res == nil:
+		return b.unreached(c, r, err)
+	case err != nil || res == nil:
 		return res, err
 	}
 	return b.answer(c, res)
@@ -115,15 +148,20 @@ const (
 // rewrite turns r into Bedrock's request for the same thing.
 func (b *backend) rewrite(r *http.Request) (*call, error) {
 	path := r.URL.EscapedPath()
-	c := &call{backend: b}
+	c := &call{backend: b, at: b.site}
 	c.retries, _ = strconv.Atoi(r.Header.Get("X-Stainless-Retry-Count")) // absent: the caller took it off
 	if prefix, ok := strings.CutSuffix(path, pathMessages); ok && r.Method == http.MethodPost {
-		return c, b.toInvoke(c, r, prefix)
+		c.prefix = prefix
+		return c, b.toInvoke(c, r)
 	}
 	if prefix, ok := strings.CutSuffix(path, pathCount); ok && r.Method == http.MethodPost {
-		return c, b.toCount(c, r, prefix)
+		c.prefix = prefix
+		return c, b.toCount(c, r)
 	}
 	if err := b.refuse(path); err != nil {
+		return nil, err
+	}
+	if err := b.native(path); err != nil {
 		return nil, err
 	}
 	body, err := drain(r)
@@ -138,7 +176,7 @@ func (b *backend) rewrite(r *http.Request) (*call, error) {
 var known = jsonspan.NewKeys("model", "stream", "max_tokens", "messages", "thread",
 	"anthropic_version", "anthropic_beta", "user_profile_id", "temperature", "top_p", "top_k")
 
-func (b *backend) toInvoke(c *call, r *http.Request, prefix string) error {
+func (b *backend) toInvoke(c *call, r *http.Request) error {
 	body, members, err := c.read(r)
 	if err != nil {
 		return err
@@ -157,7 +195,7 @@ func (b *backend) toInvoke(c *call, r *http.Request, prefix string) error {
 		return err
 	}
 	c.set(r, body)
-	return setPath(r.URL, prefix, c.op, c.model)
+	return setPath(r.URL, c.prefix, c.op, c.model)
 }
 
 // read takes the body out of r and finds its members and the model.
@@ -181,7 +219,10 @@ func (c *call) read(r *http.Request) ([]byte, jsonspan.Members, error) {
 	if err != nil || len(model) == 0 {
 		return nil, nil, badRequest("the request names no model")
 	}
-	c.model = string(model)
+	c.model, c.ref = string(model), string(model)
+	if m, ok := members.Get("max_tokens"); ok {
+		c.maxTokens, _ = jsonspan.Int(m.Value(body)) // no number: the service's to judge
+	}
 	return body, members, nil
 }
 

@@ -26,25 +26,40 @@ type source interface {
 type stream struct {
 	from      source
 	closer    io.Closer
-	backend   *backend
 	call      *call
 	response  *http.Response
 	requestID string
 	out       []byte
 	at        int
-	stopped   bool // message_stop has been seen
+	last      string // event
+	serving   bool   // the caller has it
+	stopped   bool   // message_stop has been seen
 	err       error
 }
 
-// first reads until there is an event to give, or an error in its place.
+// first reads until there is an event to give, or an error in its place. Where
+// another Region could answer, that is an event with content: the opening ones are
+// held, as the server holds them.
 func (s *stream) first() error {
-	for s.at == len(s.out) && s.err == nil {
+	for held := 0; s.err == nil && (len(s.out) == 0 || s.call.plan != nil && opening(s.last) && held < mostHeld); {
+		before := len(s.out)
 		s.step()
+		if len(s.out) > before {
+			held++
+		}
 	}
-	if s.at == len(s.out) && s.err != io.EOF {
+	if s.err != nil && s.err != io.EOF {
 		return s.err
 	}
+	s.serving = true
 	return nil
+}
+
+// mostHeld: message_start and content_block_start come before content.
+const mostHeld = 3
+
+func opening(event string) bool {
+	return event == "message_start" || event == "content_block_start" || event == "ping"
 }
 
 func (s *stream) Read(p []byte) (int, error) {
@@ -55,6 +70,7 @@ func (s *stream) Read(p []byte) (int, error) {
 		if s.err != nil {
 			return 0, s.err
 		}
+		s.out, s.at = s.out[:0], 0
 		s.step()
 	}
 	n := copy(p, s.out[s.at:])
@@ -62,20 +78,30 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *stream) Close() error { return s.closer.Close() }
+func (s *stream) Close() error {
+	if s.serving && s.call.plan != nil {
+		s.call.plan.Close()
+	}
+	return s.closer.Close()
+}
 
+// step adds the next event to out, or sets err.
 func (s *stream) step() {
-	s.out, s.at = s.out[:0], 0
 	name, data, err := s.from.next()
 	if err != nil {
-		s.err = s.end(err)
+		if s.err = s.end(err); s.serving && s.err != io.EOF && s.call.plan != nil {
+			s.call.plan.Failed(judged(s.call, s.response, s.err))
+		}
 		return
 	}
 	if name != "" {
 		s.out = sse.AppendEvent(s.out, name, data)
 	}
-	if name == "message_stop" {
+	if s.last = name; name == "message_stop" {
 		s.stopped = true
+		if s.call.plan != nil {
+			s.call.settle(streamMetrics(data))
+		}
 	}
 }
 
@@ -84,15 +110,15 @@ func (s *stream) end(err error) error {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
-		e.RequestID = s.requestID
+		e.RequestID, e.Region = s.requestID, s.call.at.region
 		if e.api != nil {
 			e.api.RequestID, e.api.Response, e.api.Request = s.requestID, s.response, detached(s.response)
-			e.Hint = s.backend.hint(s.call, e)
+			e.Hint = s.call.backend.hint(s.call, e)
 		}
 		return e
 	case errors.Is(err, eventstream.ErrPreludeCRC), errors.Is(err, eventstream.ErrMessageCRC),
 		errors.Is(err, eventstream.ErrMalformed), errors.Is(err, eventstream.ErrTooLarge), errors.Is(err, sse.ErrTooLarge):
-		return &Error{Code: codeCorrupted, Message: "the stream was damaged on the way", RequestID: s.requestID, cause: err}
+		return &Error{Code: codeCorrupted, Message: "the stream was damaged on the way", RequestID: s.requestID, Region: s.call.at.region, cause: err}
 	case s.stopped:
 		return io.EOF // the answer is whole, however the connection ended
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
@@ -100,5 +126,5 @@ func (s *stream) end(err error) error {
 	case err == io.EOF:
 		err = nil
 	}
-	return &Error{Code: codeTruncated, Message: "stream ended before message_stop", RequestID: s.requestID, cause: err}
+	return &Error{Code: codeTruncated, Message: "stream ended before message_stop", RequestID: s.requestID, Region: s.call.at.region, cause: err}
 }
