@@ -344,11 +344,26 @@ func (s *Store) wrote(n int64) {
 	}
 }
 
-// Record records a call that was never opened: a denied one. It is a Log.
+// Record records a call that was never opened: a denied one. It is a Log. Of
+// callers who are not known it keeps so many, and counts the others.
 func (s *Store) Record(r Record) {
 	if r.Time.IsZero() {
 		r.Time = s.o.Now()
 	}
+	if r.Principal == "" {
+		kept, first := s.strangers.take(s.o.Now())
+		if first {
+			s.o.Log.Warn("activity log: more callers without credentials are refused than are recorded; the others are counted")
+		}
+		if !kept {
+			return
+		}
+		shorten(&r)
+	}
+	s.record(r)
+}
+
+func (s *Store) record(r Record) {
 	r.Content = NotKept
 	e := &Entry{s: s, scratch: scratches.Get().(*scratch)}
 	defer e.drop()

@@ -38,6 +38,7 @@ func (s *Store) Tend(ctx context.Context) error {
 	s.written.Store(0)
 	now := s.o.Now()
 	s.catchLater()
+	s.countStrangers()
 	return errors.Join(s.sealPast(DayOf(now)), s.dropOld(now), s.makeRoom(ctx, DayOf(now)))
 }
 

@@ -97,12 +97,13 @@ type Store struct {
 	days   map[Day]*dayFile
 	closed bool
 
-	queue   *queue // Relaxed alone
-	trouble trouble
-	unsaved trouble      // of syncs, in the background
-	full    atomic.Bool  // no bodies are kept: today's alone fill MaxBytes
-	written atomic.Int64 // bytes since the files were last looked at
-	warned  atomic.Bool  // that 80 % of MaxBytes are used
+	queue     *queue // Relaxed alone
+	strangers strangers
+	trouble   trouble
+	unsaved   trouble      // of syncs, in the background
+	full      atomic.Bool  // no bodies are kept: today's alone fill MaxBytes
+	written   atomic.Int64 // bytes since the files were last looked at
+	warned    atomic.Bool  // that 80 % of MaxBytes are used
 
 	dirty, grown, tend chan struct{} // signals, of capacity 1
 	stop               context.CancelFunc
@@ -164,6 +165,7 @@ func (s *Store) Close() error {
 	}
 	s.closed = true
 	s.mu.Unlock()
+	s.countStrangers()
 	if s.queue != nil {
 		s.queue.close()
 	}

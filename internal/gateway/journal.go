@@ -48,6 +48,15 @@ func (g *Gateway) close(ctx context.Context, call *Call, t *trail, err error) er
 	return t.entry.Close(&rec)
 }
 
+// Record records a call that Do has not seen: one that was refused before, or one
+// that is about no model.
+func (g *Gateway) Record(rec activity.Record) {
+	if g.Journal != nil {
+		g.Journal.Record(rec)
+	}
+	g.Log.Record(rec)
+}
+
 // record says how a call ended, whatever became of it.
 func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 	opened := t.entry != nil

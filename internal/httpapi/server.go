@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/access"
-	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/identity"
@@ -130,14 +129,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			x.op, x.surface = op, op.Surface
 			var err error
 			if x.label, err = unescape(label); err != nil {
-				x.fail(messages.Errorf(messages.InvalidRequest, "The path holds an escape that cannot be decoded.").WithCause(err))
+				e := messages.Errorf(messages.InvalidRequest, "The path holds an escape that cannot be decoded.").WithCause(err)
+				x.recordRefused(e)
+				x.fail(e)
 				return
 			}
 			break
 		}
 	}
 	if x.op == nil {
-		x.fail(messages.Errorf(messages.UnknownOperation, "There is no operation %s %s.", r.Method, path))
+		e := messages.Errorf(messages.UnknownOperation, "There is no operation %s %s.", r.Method, path)
+		x.recordUnknown(path, e)
+		x.fail(e)
 		return
 	}
 	hops := hopsOf(r.Header)
@@ -208,9 +211,7 @@ func (x *exchange) control(answer func(*exchange, identity.Caller, []byte) error
 	var caller identity.Caller
 	err := errPanic // until serve has returned
 	defer func() {
-		rec := x.record(err)
-		rec.Account, rec.Principal, rec.KeyID, rec.Region = caller.Account, caller.ARN, caller.KeyID, x.region(caller)
-		x.Gateway.Log.Record(rec)
+		x.recordControl(caller, err)
 	}()
 	serve := func() error {
 		cred, err := x.Auth.Begin(x.r, x.authSurface())
@@ -232,24 +233,6 @@ func (x *exchange) control(answer func(*exchange, identity.Caller, []byte) error
 }
 
 var errPanic = errors.New("panic")
-
-// record is the Record of a call that the gateway has not seen.
-func (x *exchange) record(err error) activity.Record {
-	rec := activity.Record{RequestID: x.requestID, Time: x.start, Duration: x.Now().Sub(x.start), Operation: x.op.Name,
-		Ref: x.label, Status: x.op.Success}
-	if err != nil {
-		e := messages.AsError(err)
-		rec.Status, rec.ErrorCode, rec.Error = bedrockapi.Status(x.surface, e.Kind), bedrockapi.ExceptionOf(e.Kind).Name, e.Error()
-	}
-	return rec
-}
-
-// recordRefused records a call that never became one.
-func (x *exchange) recordRefused(err error) {
-	rec := x.record(err)
-	rec.Upstream = x.Gateway.Upstream.Name()
-	x.Gateway.Log.Record(rec)
-}
 
 // authSurface maps a surface to the services that a signature may name.
 func (x *exchange) authSurface() identity.Surface {
