@@ -75,7 +75,7 @@ func (s *server) openJournal(o *serveOptions, own *access.Service, log *slog.Log
 		}
 		return err
 	})
-	own.Buckets = queue
+	own.Buckets, s.archive = queue, activity.NewArchive(dir, index)
 	s.Journal, s.deliver = store, deliveries(own, queue, o.Strict, log)
 	return nil
 }

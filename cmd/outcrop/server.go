@@ -56,9 +56,10 @@ type server struct {
 	Records  *activity.Ring
 	Catalog  *catalog.Catalog
 	Data     *datadir.Folder
-	Journal  gateway.Journal // nil: no calls are kept
-	deliver  gateway.Deliver // nil: to nowhere
-	lanes    *routing.Health // of real Bedrock
+	Journal  gateway.Journal   // nil: no calls are kept
+	archive  *activity.Archive // what Journal keeps
+	deliver  gateway.Deliver   // nil: to nowhere
+	lanes    *routing.Health   // of real Bedrock
 	fence    routing.Fence
 	accounts []routing.Account
 	Account  string
@@ -124,10 +125,15 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	if err := s.openJournal(o, own, logger); err != nil {
 		return nil, err
 	}
+	counters, err := s.openLimits(&o.limitOptions, logger)
+	if err != nil {
+		return nil, err
+	}
 	policy := catalog.Policy{Strict: o.Strict, Own: own.MadeFrom, OwnHere: true}
 	handler := &httpapi.Server{
 		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Access: own, Log: logs, Now: time.Now,
-			Documents: documents, Lossy: o.Lossy == "warn", Health: s.lanes, Fence: s.fence, Accounts: s.accounts, Journal: s.Journal, Deliver: s.deliver},
+			Documents: documents, Lossy: o.Lossy == "warn", Health: s.lanes, Fence: s.fence, Accounts: s.accounts, Journal: s.Journal, Deliver: s.deliver,
+			Limits: counters, KeyLimits: o.limits()},
 		Auth:   &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account), ValidRegion: s.knows},
 		Access: own, Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health,

@@ -33,7 +33,7 @@ func (g *Gateway) open(ctx context.Context, call *Call, t *trail) (err error) {
 		return nil
 	}
 	rec := g.recordOf(ctx, call, t, nil)
-	t.entry, err = g.Journal.Open(ctx, activity.Opening{Record: &rec, Body: call.Data})
+	t.entry, err = g.Journal.Open(ctx, activity.Opening{Record: &rec, Body: call.Data, Policy: t.caller.Settings().Activity})
 	t.open = err == nil
 	return err
 }
@@ -62,7 +62,7 @@ func (g *Gateway) record(ctx context.Context, call *Call, t *trail, err error) {
 	opened := t.entry != nil
 	_ = g.close(ctx, call, t, err) // the answer is over; the journal has said so itself
 	rec := g.recordOf(ctx, call, t, err)
-	if g.Journal != nil && !opened {
+	if g.Journal != nil && !opened && t.caller.Settings().Activity != activity.None {
 		g.Journal.Record(rec)
 	}
 	g.Log.Record(rec)

@@ -23,6 +23,9 @@ func (x *exchange) fail(e *messages.Error) {
 	if e.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.FormatInt(int64((e.RetryAfter+time.Second-1)/time.Second), 10))
 	}
+	if e.Kind == messages.SpendLimit { // no retry helps before the reset
+		h.Set("X-Should-Retry", "false")
+	}
 	exception := bedrockapi.ExceptionOf(e.Kind)
 	status := bedrockapi.Status(x.surface, e.Kind)
 	var body []byte

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/limit"
+)
+
+// limitOptions are the limits of each key where it has none of its own.
+type limitOptions struct {
+	LimitRequestsPerMinute int64     `placeholder:"N" help:"Requests a minute of each key that has no such limit of its own: see outcrop limit. Default: no limit."`
+	LimitTokensPerMinute   int64     `placeholder:"N" help:"… its tokens a minute, counted as AWS does: the prompt and max_tokens when a call comes in, what it used when it is over."`
+	LimitConcurrentStreams int64     `placeholder:"N" help:"… its calls at once, streamed or not."`
+	LimitUSDPerDay         limit.USD `name:"limit-usd-per-day" placeholder:"USD" help:"… what it may spend in a day of UTC, of money that is really billed: a hard stop."`
+	LimitUSDPerMonth       limit.USD `name:"limit-usd-per-month" placeholder:"USD" help:"… and in a month."`
+}
+
+func (o *limitOptions) limits() limit.Limits {
+	return limit.Limits{RequestsPerMinute: o.LimitRequestsPerMinute, TokensPerMinute: o.LimitTokensPerMinute, Streams: o.LimitConcurrentStreams, Day: o.LimitUSDPerDay, Month: o.LimitUSDPerMonth}
+}
+
+// openLimits makes the counters, with what each key has spent today and this
+// month as the activity log has it.
+func (s *server) openLimits(o *limitOptions, log *slog.Logger) (*limit.Counters, error) {
+	if err := o.limits().Check(); err != nil {
+		return nil, err
+	}
+	counters := &limit.Counters{Now: time.Now}
+	if s.archive == nil {
+		if o.limits().Money() || s.limitsMoney() {
+			log.Warn("limits of money: without an activity log a restart forgets what was spent")
+		}
+		return counters, nil
+	}
+	return counters, restore(counters, s.archive, time.Now())
+}
+
+func (s *server) limitsMoney() bool {
+	keys, err := s.Data.List()
+	for _, k := range keys {
+		if k.Limits.Money() {
+			return true
+		}
+	}
+	return err != nil
+}
+
+func restore(counters *limit.Counters, archive *activity.Archive, now time.Time) error {
+	now = now.UTC()
+	spent := func(since time.Time) (map[string]catalog.Nanodollars, error) {
+		lines, err := archive.Usage(context.Background(), activity.UsageQuery{Since: since, By: []activity.Dimension{activity.ByKey}})
+		by := map[string]catalog.Nanodollars{}
+		for _, l := range lines {
+			by[l.By[0]] = l.Billed
+		}
+		return by, err
+	}
+	day, err := spent(time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		return err
+	}
+	month, err := spent(time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		return err
+	}
+	for key, billed := range month {
+		counters.Spent(key, now, day[key], billed)
+	}
+	return nil
+}
