@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"time"
 
@@ -9,7 +8,6 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/identity"
-	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 )
@@ -43,7 +41,8 @@ func (g *Gateway) invoke(ctx context.Context, lease *Lease, req Request, t *trai
 		t.route = &lease.grant.routes[0]
 		return g.send(ctx, *t.route, req)
 	}
-	call := routing.Call{Routes: lease.grant.routes, Input: routing.Estimate(req.Body.Bytes()), MaxTokens: req.Head.MaxTokens, Prefix: g.prefix(req)}
+	call := routing.Call{Routes: lease.grant.routes, Input: routing.Estimate(req.Body.Bytes()), MaxTokens: req.Head.MaxTokens}
+	call.Prefix, call.CacheTTL = g.prefix(req)
 	call.Deadline, _ = ctx.Deadline()
 	t.plan = g.Health.Plan(call)
 	for {
@@ -94,27 +93,6 @@ func (g *Gateway) count(ctx context.Context, route routing.Route, req Request) (
 func (g *Gateway) estimates() bool {
 	_, ok := g.Upstream.(Counter)
 	return ok && !g.Policy.Strict
-}
-
-// prefix names what a prompt cache may hold of the request: nothing, if nothing
-// in it is marked. A conversation is known by what stays from turn to turn.
-func (g *Gateway) prefix(req Request) routing.Prefix {
-	b := req.Body
-	if !bytes.Contains(b.data, []byte("cache_control")) && !bytes.Contains(b.data, []byte("cachePoint")) {
-		return 0
-	}
-	parts := [][]byte{[]byte(req.Head.Ref)}
-	for _, key := range []string{"tools", "toolConfig", "system"} {
-		if v, ok := b.Get(key); ok {
-			parts = append(parts, v)
-		}
-	}
-	if v, ok := b.Get("messages"); ok {
-		if turns, err := jsonspan.ScanArray(nil, v); err == nil && len(turns) > 0 {
-			parts = append(parts, turns[0].Value(v))
-		}
-	}
-	return g.Health.PrefixOf(parts...)
 }
 
 func (g *Gateway) pause(ctx context.Context, d time.Duration) error {
