@@ -3,6 +3,7 @@ package scripted
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ type Upstream struct {
 	scenario Scenario
 	newID    func() string
 	over     gateway.Upstream // answers where no rule does; nil: Otherwise says
+	missed   func(*Unmatched) // nil: nobody asks
 
 	mu    sync.Mutex
 	seen  []int // calls that each rule fits, whoever answered them
@@ -54,6 +56,9 @@ func (u *Upstream) WithIDs(next func() string) *Upstream {
 	u.newID = next
 	return u
 }
+
+// Watch has f called with each refusal, before it is answered.
+func (u *Upstream) Watch(f func(*Unmatched)) { u.missed = f }
 
 // Over has other answer the calls that no rule does.
 func (u *Upstream) Over(other gateway.Upstream) *Upstream {
@@ -96,6 +101,7 @@ func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Re
 	case err != nil && u.over != nil:
 		return u.over.Send(ctx, route, came)
 	case err != nil:
+		u.refused(err)
 		return nil, err
 	}
 	if err := sleep(ctx, a.Delay); err != nil {
@@ -131,6 +137,12 @@ func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Re
 		return nil, messages.Errorf(messages.InvalidRequest, "The scenario's corrupt_at_frame is for InvokeModelWithResponseStream alone.")
 	}
 	return &play{ctx: ctx, answer: a, frames: frames}, nil
+}
+
+func (u *Upstream) refused(err error) {
+	if cause, ok := errors.AsType[*Unmatched](err); ok && u.missed != nil {
+		u.missed(cause)
+	}
 }
 
 // Count implements gateway.Upstream: by a rule that names the operation, else at
