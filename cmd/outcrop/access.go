@@ -94,9 +94,7 @@ func (o *controlOption) asker(ctx context.Context, endpoint string) (*asker, err
 	}
 	st, ok := running(ctx, o.Data)
 	if !ok {
-		return nil, fmt.Errorf(`access: nobody to ask
-  no server runs on %s: start one with %[2]s serve
-  another endpoint: --endpoint URL; the real AWS: --aws`, o.Data, self())
+		return nil, nobody("access", o.Data)
 	}
 	folder, err := o.dataOption.open()
 	if err != nil {
@@ -151,7 +149,7 @@ func (c *control) explain(err error) error {
 			hint = "\n  " + h
 		}
 	}
-	return fmt.Errorf("%s refuses: %s: %s%s", c.where(), api.ErrorCode(), api.ErrorMessage(), hint)
+	return tell(err, "%s refuses: %s: %s%s", c.where(), api.ErrorCode(), api.ErrorMessage(), hint)
 }
 
 type accessListCmd struct {

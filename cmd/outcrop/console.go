@@ -19,13 +19,13 @@ type console struct {
 
 // terminal says whether someone sits there: what asks for nobody must not wait.
 func (c console) terminal() bool {
-	for _, v := range []any{c.In, c.Out} {
-		f, ok := v.(*os.File)
-		if !ok || !term.IsTerminal(int(f.Fd())) {
-			return false
-		}
-	}
-	return true
+	return isTerminal(c.In) && isTerminal(c.Out)
+}
+
+// isTerminal is asked of a reader or a writer.
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 func (c console) writeJSON(v any) error {

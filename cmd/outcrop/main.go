@@ -28,6 +28,9 @@ type cli struct {
 	Env   envCmd   `cmd:"" group:"server" help:"Print the environment that points clients at the server."`
 	Tour  tourCmd  `cmd:"" group:"server" help:"Show each promise of the page, executed."`
 
+	Send  sendCmd  `cmd:"" group:"ask" help:"Ask a model, and print its answer."`
+	Count countCmd `cmd:"" group:"ask" help:"Count the tokens of a prompt."`
+
 	Models   modelsCmd   `cmd:"" group:"catalog" help:"List the Claude models on Bedrock."`
 	Features featuresCmd `cmd:"" group:"catalog" help:"List what works on which model and API."`
 	Explain  explainCmd  `cmd:"" group:"catalog" help:"Say where a model id would go, and why."`
@@ -45,11 +48,6 @@ type cli struct {
 	Fetch   fetchCmd   `cmd:"" group:"tools" help:"Get the local engine and its model."`
 	Version versionCmd `cmd:"" group:"tools" help:"Print the version."`
 }
-
-// exitCode ends a command with a status and no further message.
-type exitCode int
-
-func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == localmodel.ChildCommand {
@@ -77,7 +75,7 @@ func run(ctx context.Context, args []string, con console) (code int) {
 	parser, err := newParser(&c, con)
 	if err != nil {
 		fmt.Fprintln(con.Err, "outcrop:", err)
-		return 1
+		return exitFailed
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -86,7 +84,7 @@ func run(ctx context.Context, args []string, con console) (code int) {
 	if err != nil {
 		fmt.Fprintln(con.Err, "outcrop:", err)
 		fmt.Fprintf(con.Err, "  %s --help tells more\n", selected(err))
-		return 2
+		return exitUsage
 	}
 	k.BindTo(ctx, (*context.Context)(nil))
 	switch err := k.Run(con); {
@@ -94,11 +92,11 @@ func run(ctx context.Context, args []string, con console) (code int) {
 		return 0
 	default:
 		var exit exitCode
-		if errors.As(err, &exit) {
-			return int(exit)
+		code := statusOfError(err)
+		if !errors.As(err, &exit) && code != exitSignal+2 {
+			fmt.Fprintln(con.Err, "outcrop:", err)
 		}
-		fmt.Fprintln(con.Err, "outcrop:", err)
-		return 1
+		return code
 	}
 }
 
@@ -122,13 +120,24 @@ func newParser(c *cli, con console) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "server", Title: "Serve and point clients:"},
+			{Key: "ask", Title: "Ask:"},
 			{Key: "catalog", Title: "Models:"},
 			{Key: "access", Title: "Who may come in:"},
 			{Key: "activity", Title: "What was called:"},
 			{Key: "tools", Title: "Tools:"},
 		}),
-		kong.Vars{"data": defaultData(), "listen": defaultListen, "region": defaultRegion},
+		kong.Help(help),
+		kong.Vars{"data": defaultData(), "listen": defaultListen, "region": defaultRegion, "model": defaultModel},
 	)
+}
+
+// help is kong's, and for the whole program the exit codes.
+func help(o kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(o, ctx); err != nil || ctx.Selected() != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(ctx.Stdout, "\n%s\n", exitCodes)
+	return err
 }
 
 // selected is the command that a parse error is about. Help itself would go to

@@ -57,11 +57,14 @@ func TestScript(t *testing.T) {
 			return os.MkdirAll(home, 0o700)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":   code,
-			"file":   waitFile,
-			"set":    set,
-			"signal": sendSignal,
-			"up":     up,
+			"code":    code,
+			"file":    waitFile,
+			"proxy":   proxy,
+			"samples": samples,
+			"says":    says,
+			"set":     set,
+			"signal":  sendSignal,
+			"up":      up,
 		},
 	})
 }

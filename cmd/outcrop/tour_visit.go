@@ -60,7 +60,7 @@ func visitEndpoint(ctx context.Context, endpoint string) (*visit, error) {
 	}
 	creds, err := a.cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("the environment's AWS credentials: %w\n  for an outcrop on this machine: eval \"$(%s env)\"", err, self())
+		return nil, noCredentials(ctx, err)
 	}
 	cat, err := catalog.Load()
 	if err != nil {

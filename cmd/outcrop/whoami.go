@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
@@ -77,9 +78,7 @@ func (c *whoamiCmd) asker(ctx context.Context) (*asker, error) {
 	}
 	st, ok := running(ctx, c.Data)
 	if !ok {
-		return nil, fmt.Errorf(`whoami: nobody to ask
-  no server runs on %s: start one with %[2]s serve
-  another endpoint: --endpoint URL; the real AWS: --aws`, c.Data, self())
+		return nil, nobody("whoami", c.Data)
 	}
 	folder, err := c.open()
 	if err != nil {
@@ -108,7 +107,7 @@ func environmentAsker(ctx context.Context, endpoint, region string) (*asker, err
 	opts := []func(*config.LoadOptions) error{config.WithRegion(region)}
 	if endpoint != "" {
 		if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, fmt.Errorf("endpoint %q is not an http or https URL", endpoint)
+			return nil, tell(bedrock.ErrConfiguration, "endpoint %q is not an http or https URL", endpoint)
 		}
 		opts = append(opts, config.WithEC2IMDSClientEnableState(imds.ClientDisabled))
 	}
@@ -120,6 +119,14 @@ func environmentAsker(ctx context.Context, endpoint, region string) (*asker, err
 		cfg.Region = defaultRegion
 	}
 	return &asker{endpoint, cfg}, nil
+}
+
+// noCredentials says where they were looked for.
+func noCredentials(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return tell(bedrock.ErrNoCredentials, "the environment's AWS credentials: %v\n  for an outcrop on this machine: eval \"$(%s env)\"", err, self())
 }
 
 // newAsker asks an endpoint with one key. A local CA is trusted beside the
@@ -164,6 +171,9 @@ type identityAnswer struct {
 }
 
 func (a *asker) ask(ctx context.Context) (*identityAnswer, error) {
+	if _, err := a.cfg.Credentials.Retrieve(ctx); err != nil {
+		return nil, noCredentials(ctx, err)
+	}
 	client := sts.NewFromConfig(a.cfg, func(o *sts.Options) {
 		if a.endpoint != "" {
 			o.BaseEndpoint = &a.endpoint
@@ -193,7 +203,7 @@ func (a *asker) where() string {
 func (a *asker) explain(err error) error {
 	var api smithy.APIError
 	if errors.As(err, &api) {
-		return fmt.Errorf("%s refuses: %s: %s", a.where(), api.ErrorCode(), api.ErrorMessage())
+		return tell(err, "%s refuses: %s: %s", a.where(), api.ErrorCode(), api.ErrorMessage())
 	}
 	return fmt.Errorf("%s: %w", a.where(), err)
 }

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
+
+	"github.com/outcrop-dev/outcrop/bedrock"
+)
+
+type countCmd struct {
+	targetOption
+	promptOption
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (countCmd) Help() string {
+	return `What send would send is counted and not sent: the tokens of its prompt, by the operation CountTokens.
+
+  outcrop count "Hello, world"
+  outcrop count --pdf report.pdf "What is in the table?"
+
+Where AWS counts for the model, it is AWS's number. An Outcrop says when its own is an estimate.
+
+` + targetHelp
+}
+
+func (c *countCmd) Run(ctx context.Context, con console) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	p, err := c.prompt(con)
+	if err != nil {
+		return err
+	}
+	t, err := c.open(ctx, "count")
+	if err != nil {
+		return err
+	}
+	p.model = t.modelID(p.model)
+	n, err := t.count(ctx, p, c.Converse)
+	if err != nil {
+		return t.explain(err)
+	}
+	estimate := t.heard.says("X-Outcrop-Estimate") == "true"
+	if c.JSON {
+		return con.writeJSON(struct {
+			InputTokens int64  `json:"input_tokens"`
+			Estimate    bool   `json:"estimate"`
+			Model       string `json:"model"`
+			By          string `json:"by"`
+		}{n, estimate, p.model, t.BaseURL()})
+	}
+	fmt.Fprintln(con.Out, n)
+	how := "counted"
+	if estimate {
+		how = "an estimate, high rather than low,"
+	}
+	_, err = fmt.Fprintf(visible{con.Err}, "outcrop: %s by %s, for %s\n", how, t.who(), p.model)
+	return err
+}
+
+func (t *target) count(ctx context.Context, p *prompt, converse bool) (int64, error) {
+	if !converse {
+		params, opts, err := p.params()
+		if err != nil {
+			return 0, err
+		}
+		got, err := t.CountTokens(ctx, params, opts...)
+		if err != nil {
+			return 0, err
+		}
+		return got.InputTokens, nil
+	}
+	in := p.converse()
+	model := p.model
+	if id, err := bedrock.ParseModelID(model); err == nil && id.Base != "" {
+		model = id.Base // AWS counts for models, and not for profiles
+	}
+	got, err := bedrockruntime.NewFromConfig(t.AWSConfig()).CountTokens(ctx, &bedrockruntime.CountTokensInput{ModelId: &model,
+		Input: &types.CountTokensInputMemberConverse{Value: types.ConverseTokensRequest{Messages: in.Messages, System: in.System}}})
+	if err != nil {
+		return 0, err
+	}
+	return int64(aws.ToInt32(got.InputTokens)), nil
+}

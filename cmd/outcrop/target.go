@@ -1,0 +1,281 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/outcrop-dev/outcrop/bedrock"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/messages"
+)
+
+// targetOption says who is asked for an answer.
+type targetOption struct {
+	dataOption
+	Endpoint string `placeholder:"URL" xor:"where" help:"Ask this endpoint, with the environment's AWS credentials."`
+	AWS      bool   `name:"aws" xor:"where" help:"Ask the real Amazon Bedrock, with the environment's AWS credentials, which is billed."`
+	Region   string `placeholder:"REGION" help:"Region of the call. Default: the server's; elsewhere AWS_REGION, else us-east-1."`
+}
+
+const targetHelp = `Who is asked, with which credentials:
+
+  --endpoint URL                        that one, the environment's
+  --aws                                 the real Amazon Bedrock, the environment's; it is billed
+  ANTHROPIC_BEDROCK_BASE_URL or AWS_ENDPOINT_URL_BEDROCK_RUNTIME is set
+                                        that one, the environment's (this is what outcrop env does)
+  otherwise                             the server on the data folder, with its first access key
+
+Without --aws or an endpoint the real AWS is never asked.`
+
+// Variables that move our client, the first that is set.
+var runtimeEndpoints = []string{"ANTHROPIC_BEDROCK_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"}
+
+// target is somebody who answers, by way of our own client.
+type target struct {
+	*bedrock.Client
+	heard   *listener
+	catalog *catalog.Catalog
+	aws     bool
+}
+
+func (o *targetOption) open(ctx context.Context, verb string) (*target, error) {
+	cat, err := catalog.Load()
+	if err != nil {
+		return nil, err
+	}
+	t := &target{catalog: cat, aws: o.AWS}
+	endpoint := o.Endpoint
+	for _, name := range runtimeEndpoints {
+		if o.AWS {
+			os.Unsetenv(name) // what points elsewhere does not count
+		} else if endpoint == "" {
+			endpoint = os.Getenv(name)
+		}
+	}
+	ca := filepath.Join(o.Data, caCertFile)
+	var opts []bedrock.ClientOption
+	switch {
+	case o.AWS:
+		ca = ""
+	case endpoint != "":
+		opts = append(opts, bedrock.WithBaseURL(endpoint))
+		if os.Getenv("AWS_BEARER_TOKEN_BEDROCK") == "" {
+			who, err := environmentAsker(ctx, endpoint, o.Region)
+			if err != nil {
+				return nil, err
+			}
+			opts = append(opts, bedrock.WithCredentialsProvider(who.cfg.Credentials))
+		}
+	default:
+		st, ok := running(ctx, o.Data)
+		if !ok {
+			return nil, nobody(verb, o.Data)
+		}
+		folder, err := o.dataOption.open()
+		if err != nil {
+			return nil, err
+		}
+		key, kept, err := folder.FirstKey()
+		if err != nil {
+			return nil, tell(bedrock.ErrNoCredentials, "%s: the data folder has no access key: %s key create", verb, self())
+		}
+		for _, region := range []string{kept.Region, st.Region} {
+			if o.Region == "" {
+				o.Region = region
+			}
+		}
+		opts = append(opts, bedrock.WithBaseURL(st.URL), bedrock.WithAccessKey(key.AccessKeyID, key.SecretAccessKey))
+	}
+	client, err := clientTrusting(ca)
+	if err != nil {
+		return nil, err
+	}
+	t.heard = &listener{base: client.Transport}
+	opts = append(opts, bedrock.WithHTTPClient(&http.Client{Transport: t.heard}))
+	if o.Region != "" {
+		opts = append(opts, bedrock.WithRegion(o.Region))
+	}
+	if t.Client, err = bedrock.New(ctx, opts...); err != nil {
+		return nil, t.explain(err)
+	}
+	return t, nil
+}
+
+// nobody is what a command says that needs a server and finds none.
+func nobody(verb, data string) error {
+	return tell(bedrock.ErrServiceUnavailable, `%s: nobody to ask
+  no server runs on %s: start one with %s serve
+  another endpoint: --endpoint URL; the real AWS: --aws`, verb, data, self())
+}
+
+// explain says who refuses and why, without the layers of the clients.
+func (t *target) explain(err error) error {
+	var e *bedrock.Error
+	var api smithy.APIError
+	switch {
+	case errors.As(err, &e) && e.Status != 0:
+		return tell(err, "%s refuses: %s: %s%s%s", t.BaseURL(), e.Code, e.Message, below(e.Hint), below(requestID(e.RequestID)))
+	case errors.As(err, &e):
+		text := strings.TrimPrefix(e.Error(), "bedrock: ")
+		if e.Hint != "" {
+			text = strings.Replace(text, " ["+e.Hint+"]", "", 1) + below(e.Hint)
+		}
+		return tell(err, "%s", text)
+	case errors.As(err, &api):
+		hint, id := "", ""
+		var resp *smithyhttp.ResponseError
+		if errors.As(err, &resp) && resp.Response != nil {
+			hint, id = resp.Response.Header.Get("X-Outcrop-Hint"), resp.Response.Header.Get("X-Amzn-Requestid")
+		}
+		return tell(err, "%s refuses: %s: %s%s%s", t.BaseURL(), api.ErrorCode(), api.ErrorMessage(), below(hint), below(requestID(id)))
+	default:
+		return err
+	}
+}
+
+func requestID(id string) string {
+	if id == "" {
+		return ""
+	}
+	return "request " + id
+}
+
+func below(s string) string {
+	if s == "" {
+		return ""
+	}
+	return "\n  " + s
+}
+
+// modelID is the id to call for what the user wrote: Anthropic's own names, and
+// shorter ones, become the id that goes furthest from the Region. What is an id
+// already stays as it is.
+func (t *target) modelID(name string) string {
+	if strings.HasPrefix(name, "arn:") || strings.Contains(name, "anthropic.") {
+		return name
+	}
+	m, ok := t.catalog.Lookup(name)
+	if !ok {
+		return name // the service says what is wrong with it
+	}
+	for _, p := range m.Profiles { // global comes first
+		if _, ok := p.Destinations(t.Client.Region()); ok && !p.PageOnly {
+			return p.Prefix + "." + m.ID
+		}
+	}
+	return m.ID
+}
+
+// listener keeps the response that came last: its headers say who answers, and
+// its trailers what it cost.
+type listener struct {
+	base http.RoundTripper
+	last atomic.Pointer[http.Response]
+	keep bool // in body, what comes
+	body bytes.Buffer
+}
+
+func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		// smithy-go 1.28.8 closes the body once there is an answer, and its WriteTo
+		// then fails: an answer that is faster than net/http's last look at the body
+		// would lose its connection. Its Read does not fail.
+		r = r.WithContext(r.Context())
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	resp, err := l.base.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	l.last.Store(resp)
+	if l.keep {
+		l.body.Reset()
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(resp.Body, &l.body), resp.Body}
+	}
+	return resp, nil
+}
+
+// says is a header of the last answer, or its trailer.
+func (l *listener) says(name string) string {
+	resp := l.last.Load()
+	if resp == nil {
+		return ""
+	}
+	if v := resp.Header.Get(name); v != "" {
+		return v
+	}
+	return resp.Trailer.Get(name)
+}
+
+// warnings are Outcrop's, of the last answer.
+func (l *listener) warnings() []string {
+	resp := l.last.Load()
+	if resp == nil {
+		return nil
+	}
+	return resp.Header.Values("X-Outcrop-Warning")
+}
+
+// who has answered.
+func (t *target) who() string {
+	switch upstream := t.heard.says("X-Outcrop-Upstream"); {
+	case upstream == "" && t.aws:
+		return "Amazon Bedrock, " + t.Client.Region()
+	case upstream == "":
+		return t.BaseURL()
+	case t.bills():
+		return upstream + ", through " + t.BaseURL()
+	default:
+		return upstream + ", not Claude, through " + t.BaseURL()
+	}
+}
+
+// bills: an Outcrop that has said what a call would have cost bills nothing.
+func (t *target) bills() bool {
+	upstream := t.heard.says("X-Outcrop-Upstream")
+	return upstream == "" || upstream == "bedrock" || strings.HasPrefix(upstream, "bedrock/")
+}
+
+// cost says what an answer cost: Outcrop's own figure where there is one, else
+// the list price.
+func (t *target) cost(model string, u messages.Usage) string {
+	if billed := t.heard.says("X-Outcrop-Cost-Usd"); billed != "" {
+		if would := t.heard.says("X-Outcrop-Would-Cost-Usd"); would != "" {
+			return fmt.Sprintf("billed $%s, on Amazon Bedrock it would have cost $%s", billed, would)
+		}
+		return "billed $" + billed
+	}
+	price, ok := t.listPrice(model, u)
+	switch {
+	case !ok && t.bills():
+		return "the price of " + model + " is not known"
+	case !ok:
+		return "billed $0"
+	case t.bills():
+		return "$" + price.USD() + " by the list price"
+	default:
+		return "billed $0, on Amazon Bedrock it would have cost $" + price.USD()
+	}
+}
+
+func (t *target) listPrice(model string, u messages.Usage) (catalog.Nanodollars, bool) {
+	r, err := t.catalog.Resolve(model, t.Client.Region(), catalog.Policy{})
+	if err != nil || len(r.Candidates) == 0 {
+		return 0, false
+	}
+	return catalog.Cost(u, r.Candidates[0].Price), true
+}
