@@ -6,8 +6,6 @@ import (
 
 	"github.com/anthropics/anthropic-sdk-go/v2"
 	"github.com/anthropics/anthropic-sdk-go/v2/option"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/smithy-go/auth/bearer"
 )
 
 // Client is the official client, connected to Amazon Bedrock. Messages and
@@ -70,32 +68,3 @@ func (c *Client) Region() string { return c.backend.region }
 
 // BaseURL is where calls go, without a slash at the end.
 func (c *Client) BaseURL() string { return c.backend.base.String() }
-
-// AWSConfig is for AWS's own clients on the same identity, Region and endpoint:
-//
-//	bedrockruntime.NewFromConfig(client.AWSConfig()) // Converse, guardrails
-//
-// Its endpoint is set only where [New] was given one.
-func (c *Client) AWSConfig() aws.Config {
-	b := c.backend
-	cfg := aws.Config{Region: b.region}
-	if b.doer != nil {
-		cfg.HTTPClient = b.doer
-	}
-	if b.own {
-		cfg.BaseEndpoint = aws.String(b.base.String())
-	}
-	switch auth := b.auth.(type) {
-	case *signature:
-		cfg.Credentials = auth.provider
-	case *apiKey:
-		cfg.AuthSchemePreference = []string{"httpBearerAuth"}
-		cfg.BearerAuthTokenProvider = bearer.TokenProviderFunc(func(ctx context.Context) (bearer.Token, error) {
-			token, err := auth.token(ctx)
-			return bearer.Token{Value: token}, err
-		})
-	default:
-		cfg.Credentials = aws.AnonymousCredentials{}
-	}
-	return cfg
-}

@@ -24,6 +24,7 @@ type backend struct {
 	health    *routing.Health // nil: there is one site
 	fence     routing.Fence
 	residency string // the geography of fence; "" for none
+	explicit  bool   // the base URL is the caller's, not the environment's
 	unlisted  bool   // what the catalog does not list is sent all the same
 	idle      time.Duration
 }
@@ -50,6 +51,8 @@ const (
 	sourceDefault = "the default"
 )
 
+func on(name string) bool { return strings.EqualFold(os.Getenv(name), "true") }
+
 func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, error) {
 	s := &settings{}
 	for _, o := range opts {
@@ -72,7 +75,7 @@ func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, e
 		e.cause = err
 		return nil, nil, e
 	}
-	b := &backend{doer: s.httpClient, catalog: c, unlisted: s.unlisted, idle: s.idle, residency: s.residency}
+	b := &backend{doer: s.httpClient, catalog: c, unlisted: s.unlisted, explicit: s.baseURL != "", idle: s.idle, residency: s.residency}
 	shared := sharedConfig{settings: s}
 	regions, source, err := s.findRegions(ctx, b, &shared)
 	if err != nil {
@@ -176,12 +179,11 @@ func (s *settings) findBase(region, regionSource string) (base *url.URL, own boo
 	if text == "" {
 		text, source = os.Getenv(envBaseURL), envBaseURL
 	}
-	if text == "" && !strings.EqualFold(os.Getenv(envIgnore), "true") {
+	if text == "" && !on(envIgnore) {
 		text, source = os.Getenv(envEndpoint), envEndpoint
 	}
 	if text == "" {
-		fips, dual := strings.EqualFold(os.Getenv(envFIPS), "true"), strings.EqualFold(os.Getenv(envDualStack), "true")
-		return &url.URL{Scheme: "https", Host: endpointHost(region, fips, dual)}, false, nil
+		return &url.URL{Scheme: "https", Host: endpointHost(region, on(envFIPS), on(envDualStack))}, false, nil
 	}
 	// {region} stands for the Region's name: one endpoint for each.
 	u, err := url.Parse(strings.ReplaceAll(text, "{region}", region))

@@ -398,25 +398,3 @@ func TestRole(t *testing.T) {
 		t.Errorf("signed by %v: %v", s.Signed, s.SignatureErr)
 	}
 }
-
-func TestAWSConfigForOtherClients(t *testing.T) {
-	clean(t)
-	c, err := bedrock.New(t.Context(), bedrock.WithAccessKey(keyID, secret), bedrock.WithRegion("eu-west-1"), bedrock.WithBaseURL("http://127.0.0.1:4141/x"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := c.AWSConfig()
-	got, err := cfg.Credentials.Retrieve(t.Context())
-	if err != nil || got.AccessKeyID != keyID || cfg.Region != "eu-west-1" || cfg.BaseEndpoint == nil || *cfg.BaseEndpoint != "http://127.0.0.1:4141/x" {
-		t.Errorf("config %+v, credentials %v, %v", cfg, got.AccessKeyID, err)
-	}
-	c, err = bedrock.New(t.Context(), bedrock.WithBearerToken("ABSKx"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg = c.AWSConfig()
-	token, err := cfg.BearerAuthTokenProvider.RetrieveBearerToken(t.Context())
-	if err != nil || token.Value != "ABSKx" || cfg.Credentials != nil || cfg.BaseEndpoint != nil || cfg.AuthSchemePreference[0] != "httpBearerAuth" {
-		t.Errorf("config %+v, token %v, %v", cfg, token, err)
-	}
-}
