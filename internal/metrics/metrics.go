@@ -21,14 +21,13 @@ import (
 
 // Metrics is an activity.Log, and serves what it has counted.
 type Metrics struct {
-	handler   http.Handler
-	calls     *prometheus.CounterVec
-	tokens    *prometheus.CounterVec
-	bytes     *prometheus.CounterVec
-	failovers *prometheus.CounterVec
-	duration  *prometheus.HistogramVec
-	first     *prometheus.HistogramVec
-	perToken  *prometheus.HistogramVec
+	handler  http.Handler
+	calls    *prometheus.CounterVec
+	tokens   *prometheus.CounterVec
+	bytes    *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	first    *prometheus.HistogramVec
+	perToken *prometheus.HistogramVec
 }
 
 // Seconds: of an answer, and of one token of it.
@@ -46,16 +45,15 @@ func New(health *routing.Health) *Metrics {
 		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
 	}
 	m := &Metrics{
-		calls:     counter("outcrop_calls_total", "Calls that are over, denied and failed ones included.", "operation", "model", "status", "error"),
-		tokens:    counter("outcrop_tokens_total", "Tokens as the upstream counted them.", "model", "class"),
-		bytes:     counter("outcrop_bytes_total", "Bytes of requests (in) and of answers' events (out).", "direction"),
-		failovers: counter("outcrop_failovers_total", "Attempts that failed and were left.", "model", "region", "error"),
-		duration:  histogram("outcrop_call_seconds", "From the request to the end of the answer.", callBuckets, "operation"),
-		first:     histogram("outcrop_first_frame_seconds", "From the request to the first frame of the answer.", callBuckets, "operation", "model"),
-		perToken:  histogram("outcrop_output_token_seconds", "From the first frame to the end, over the tokens of the answer: a call's mean.", tokenBuckets, "model"),
+		calls:    counter("outcrop_calls_total", "Calls that are over, denied and failed ones included.", "operation", "model", "status", "error"),
+		tokens:   counter("outcrop_tokens_total", "Tokens as the upstream counted them.", "model", "class"),
+		bytes:    counter("outcrop_bytes_total", "Bytes of requests (in) and of answers' events (out).", "direction"),
+		duration: histogram("outcrop_call_seconds", "From the request to the end of the answer.", callBuckets, "operation"),
+		first:    histogram("outcrop_first_frame_seconds", "From the request to the first frame of the answer.", callBuckets, "operation", "model"),
+		perToken: histogram("outcrop_output_token_seconds", "From the first frame to the end, over the tokens of the answer: a call's mean.", tokenBuckets, "model"),
 	}
 	r := prometheus.NewRegistry()
-	r.MustRegister(m.calls, m.tokens, m.bytes, m.failovers, m.duration, m.first, m.perToken,
+	r.MustRegister(m.calls, m.tokens, m.bytes, m.duration, m.first, m.perToken,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if health != nil {
 		r.MustRegister(&lanes{health: health})
@@ -72,9 +70,6 @@ func (m *Metrics) Record(r activity.Record) {
 	m.bytes.WithLabelValues("in").Add(float64(max(r.InputBytes, 0)))
 	m.bytes.WithLabelValues("out").Add(float64(max(r.OutputBytes, 0)))
 	m.duration.WithLabelValues(r.Operation).Observe(r.Duration.Seconds())
-	for _, a := range r.Tried {
-		m.failovers.WithLabelValues(r.ModelID, a.Region, a.Code).Inc()
-	}
 	for _, c := range []struct {
 		class string
 		n     int64

@@ -29,10 +29,35 @@ func TestMetrics(t *testing.T) {
 	}
 	p.Began()
 	p.Done(messages.Usage{})
+	// One that moves, one that ends where it failed, one that breaks in its middle.
+	throttled := messages.Errorf(messages.Throttled, "Slow down")
+	for words, r := range map[string][]routing.Route{"throttled": routes[1:3], "end": routes[3:4], "broken": routes[4:5]} {
+		p := h.Plan(routing.Call{Routes: r, Input: 1, MaxTokens: 1})
+		if _, _, err := p.Next(); err != nil {
+			t.Fatal(err)
+		}
+		switch words {
+		case "throttled":
+			p.Failed(throttled)
+			if _, _, err := p.Next(); err != nil {
+				t.Fatal(err)
+			}
+			p.Close()
+		case "end":
+			p.Failed(throttled)
+			if _, _, err := p.Next(); err == nil {
+				t.Fatal("it went on")
+			}
+		default:
+			p.Began()
+			p.Failed(messages.Errorf(messages.ModelStreamFailed, "cut"))
+			p.Done(messages.Usage{})
+		}
+	}
 
 	m := New(h)
 	m.Record(activity.Record{Operation: "InvokeModel", ModelID: "m", Status: 200, InputBytes: 10, OutputBytes: 20,
-		FirstFrame: time.Second, Duration: 3 * time.Second, Tried: []activity.Attempt{{Region: "eu-west-1", Code: "ThrottlingException"}},
+		FirstFrame: time.Second, Duration: 3 * time.Second,
 		Usage: messages.Usage{InputTokens: 3, OutputTokens: 100, CacheReadInputTokens: 5, CacheCreationInputTokens: 7}})
 	m.Record(activity.Record{Operation: "Converse", Ref: "what the client says", Status: 403, ErrorCode: "AccessDeniedException"})
 	w := httptest.NewRecorder()
@@ -47,7 +72,9 @@ func TestMetrics(t *testing.T) {
 		`outcrop_tokens_total{class="cache_write",model="m"} 7`,
 		`outcrop_bytes_total{direction="in"} 10`,
 		`outcrop_bytes_total{direction="out"} 20`,
-		`outcrop_failovers_total{error="ThrottlingException",model="m",region="eu-west-1"} 1`,
+		`outcrop_failovers_total{account="a",id="eu.anthropic.claude-opus-4-6-v1",reason="throttled",region="` + routes[1].Region() + `"} 1`,
+		`outcrop_broken_answers_total{account="a",id="eu.anthropic.claude-opus-4-6-v1",region="eu-west-1"} 0`,
+		`outcrop_broken_answers_total{account="a",id="eu.anthropic.claude-opus-4-6-v1",region="` + routes[4].Region() + `"} 1`,
 		`outcrop_first_frame_seconds_sum{model="m",operation="InvokeModel"} 1`,
 		`outcrop_output_token_seconds_sum{model="m"} 0.02`,
 		`outcrop_lane_breaker{account="a",id="eu.anthropic.claude-opus-4-6-v1",region="eu-west-1"} 0`,
@@ -57,6 +84,9 @@ func TestMetrics(t *testing.T) {
 		if !strings.Contains(got, want+"\n") {
 			t.Errorf("without %s", want)
 		}
+	}
+	if n := strings.Count(got, "\noutcrop_failovers_total{"); n != 1 {
+		t.Errorf("%d lanes have failovers; what ended where it failed is none", n)
 	}
 	if strings.Contains(got, "what the client says") {
 		t.Error("a client's own words are a label")

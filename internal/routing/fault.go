@@ -46,7 +46,11 @@ const (
 	broken                       // the service or the way to it
 	refused                      // this way is shut to us
 	left                         // the client has gone: it says nothing
+	verdicts
 )
+
+// reasons are verdicts for people, of attempts that were left for others.
+var reasons = [verdicts]string{throttled: "throttled", notReady: "not ready", broken: "failed", refused: "refused"}
 
 // AWS's answer to a profile that a Region does not have.
 const textNoSuchModel = "The provided model identifier is invalid."

@@ -25,7 +25,7 @@ func geography(region string) string {
 // part of the world.
 func (p *Plan) brokeNear(region string) bool {
 	for i := range p.tries {
-		if t := &p.tries[i]; t.broke && geography(t.Route.Region()) == geography(region) {
+		if t := &p.tries[i]; t.why == broken && geography(t.Route.Region()) == geography(region) {
 			return true
 		}
 	}

@@ -61,6 +61,9 @@ type lane struct {
 	shut    time.Time // no call before, after a 429 that taught no limit
 	strikes int       // such 429s in a row
 	proven  time.Time // the last success
+
+	failovers [verdicts]int64 // attempts here that were left for others
+	cut       int64           // answers that failed after their first content
 }
 
 // lane needs the mutex. Lanes are bounded by the catalog and the accounts, and
@@ -180,6 +183,9 @@ type LaneState struct {
 	Until time.Time // no call before; zero: now
 	Quota Quota     // as configured or learnt; 0: not known
 	Left  Quota     // what may be used now, of each that is known
+
+	Failovers map[string]int64 // attempts that were left for another lane, by reason
+	Broken    int64            // answers that failed after their first content
 }
 
 // Lanes lists every lane that was ever considered, in order.
@@ -195,6 +201,12 @@ func (h *Health) Lanes() []LaneState {
 		s := LaneState{Key: k, State: l.breaker.state(now),
 			Quota: Quota{int64(l.gauges[requests].limit), int64(l.gauges[tokens].limit), int64(l.gauges[daily].limit)},
 			Left:  Quota{int64(l.gauges[requests].level), int64(l.gauges[tokens].level), int64(l.gauges[daily].level)}}
+		s.Broken, s.Failovers = l.cut, map[string]int64{}
+		for v, n := range l.failovers {
+			if n > 0 {
+				s.Failovers[reasons[v]] = n
+			}
+		}
 		if s.State == Open {
 			s.Until = l.breaker.until
 		}

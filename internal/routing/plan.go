@@ -59,7 +59,7 @@ type Try struct {
 	lane   *lane
 	again  time.Time // not repeated before
 	closed bool      // never repeated
-	broke  bool      // the service failed, or the way to it
+	why    verdict   // of Err, before the first content
 }
 
 // Plan starts a call.
@@ -115,6 +115,9 @@ func (p *Plan) Next() (Route, time.Duration, error) {
 	l := h.lane(r.key(), now)
 	if p.try(r) != nil {
 		h.budget.spend()
+	}
+	if n := len(p.tries); n > 0 && p.tries[n-1].Route != r {
+		p.tries[n-1].lane.failovers[p.tries[n-1].why]++
 	}
 	l.breaker.begin(now)
 	l.take(now, p.need, 1)
@@ -310,6 +313,7 @@ func (p *Plan) Failed(err error) {
 	l, f, e := t.lane, faultOf(err), messages.AsError(err)
 	t.Err, t.MayBill = err, f.MayBill || p.began
 	if p.began { // Done settles
+		l.cut++
 		if judge(err, true) == broken {
 			l.breaker.fail(now, false, h.opts.Rand())
 		}
@@ -326,9 +330,8 @@ func (p *Plan) Failed(err error) {
 	}
 	t.again = now.Add(backoff(len(p.tries)-1, h.opts.Rand()))
 	home := t.Route == p.call.Routes[0]
-	v := judge(err, home)
-	t.broke = v == broken
-	switch v {
+	t.why = judge(err, home)
+	switch t.why {
 	case throttled:
 		l.breaker.leave()
 		l.strike(now, p.need, e.Message, e.RetryAfter, h.opts.Rand())
