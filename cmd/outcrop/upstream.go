@@ -42,7 +42,7 @@ func (s *server) openUpstream(o *serveOptions, self netip.AddrPort, hop string, 
 		s.Note = fmt.Sprintf("no local engine (%v); the scripted upstream echoes instead", err)
 		return s.openScripted(scripted.Scenario{})
 	case o.Upstream == "bedrock":
-		return s.openBedrock(context.Background(), o, self, hop)
+		return s.openBedrock(context.Background(), o, self, hop, log)
 	case strings.HasPrefix(o.Upstream, "http://"), strings.HasPrefix(o.Upstream, "https://"):
 		return s.openURL(o, self, hop)
 	default:

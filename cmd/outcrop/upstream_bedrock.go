@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
@@ -82,7 +83,7 @@ func (a *accounts) UnmarshalText(text []byte) error {
 }
 
 // openBedrock is real Amazon Bedrock. It is always named, and says who is billed.
-func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.AddrPort, hop string) error {
+func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.AddrPort, hop string, log *slog.Logger) error {
 	betas, ok := map[string]bedrockup.BetaPolicy{"strip": bedrockup.Strip, "pass": bedrockup.Pass, "strict": bedrockup.Strict}[o.BedrockBetas]
 	if !ok {
 		return fmt.Errorf("--bedrock-betas %q: want strip, pass or strict", o.BedrockBetas)
@@ -92,7 +93,7 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 	}
 	options := bedrockup.Options{
 		Endpoints: bedrockup.Endpoints{Runtime: o.BedrockEndpoint, FIPS: o.BedrockFips, DualStack: o.BedrockDualStack},
-		Region:    o.Region, Betas: betas, Hop: hop, Self: []netip.AddrPort{self}, OwnKey: s.ownKey, Agent: "outcrop/" + version,
+		Region:    o.Region, Betas: betas, Hop: hop, Self: []netip.AddrPort{self}, OwnKey: s.ownKey, Agent: "outcrop/" + version, Log: log,
 		FirstContent: firstContent, Idle: streamIdle,
 	}
 	for _, a := range o.Accounts {

@@ -39,6 +39,7 @@ func (a Account) number() string {
 
 // account is an Account that is ready.
 type account struct {
+	name   string
 	vault  *vault // nil: bearer
 	bearer []string
 }
@@ -87,7 +88,7 @@ func (c *chain) open(ctx context.Context, a Account) (*account, error) {
 			})
 		}
 	}
-	return &account{vault: newVault(provider, c.opts.OwnKey, c.opts.Now)}, nil
+	return &account{name: a.Name, vault: newVault(provider, c.opts.OwnKey, c.opts.Now)}, nil
 }
 
 func openBearer(a Account, opts *Options) (*account, error) {
@@ -102,7 +103,7 @@ func openBearer(a Account, opts *Options) (*account, error) {
 			return nil, fmt.Errorf("an API key over http could be read on the way: %s must be https, or this machine", template)
 		}
 	}
-	return &account{bearer: []string{"Bearer " + a.Bearer}}, nil
+	return &account{name: a.Name, bearer: []string{"Bearer " + a.Bearer}}, nil
 }
 
 // load reads AWS's own variables and files, but for where AWS is: a variable such

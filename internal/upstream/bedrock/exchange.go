@@ -89,6 +89,9 @@ func (u *Upstream) exchange(ctx context.Context, route routing.Route, out *outgo
 		}
 		fail := readFailure(resp, u.opts.Name)
 		if !again || acc.vault == nil || !u.mend(ctx, fail, acc, key, resp) {
+			if auth, ok := errors.AsType[*authError](fail); ok {
+				u.notices.refused(route.Account(), route.Region(), auth)
+			}
 			return nil, fail
 		}
 	}
@@ -143,6 +146,7 @@ func (u *Upstream) send(ctx context.Context, e *endpoint, acc *account, region s
 	} else {
 		c, err := acc.vault.get(ctx)
 		if err != nil {
+			u.notices.refused(acc.name, region, err)
 			return nil, "", u.unsent(region, err, true)
 		}
 		key = c.AccessKeyID

@@ -70,7 +70,7 @@ func readFailure(resp *http.Response, name string) *messages.Error {
 	id := requestID(resp.Header)
 	if foreign(kind, body.Capital != "" && body.Message == "", resp.StatusCode, inner.Code) {
 		e := messages.Errorf(messages.Unavailable, "The upstream %s refused this server's credentials.", name).
-			WithCause(&routing.Fault{Ours: true, Err: fmt.Errorf("%w (%w)", &authError{kind, text}, cause)})
+			WithCause(&routing.Fault{Ours: true, Err: fmt.Errorf("%w (%s answered %s)", &authError{kind, plainRefusal(text)}, name, resp.Status)})
 		e.RequestID = id
 		return e
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -52,6 +53,7 @@ type Options struct {
 	Self   []netip.AddrPort            // where this server listens: never called
 	OwnKey func(idOrToken string) bool // keys that this server has made: never used
 
+	Log   *slog.Logger     // told of credentials that AWS refuses; nil: nobody is
 	Agent string           // User-Agent; "": outcrop
 	TLS   *tls.Config      // nil: the system's roots
 	AWS   aws.HTTPClient   // of STS and SSO; nil: the SDK's
@@ -67,6 +69,7 @@ type Upstream struct {
 	transport *http.Transport
 	signer    sigv4.Signer
 	buffers   sync.Pool
+	notices   notices
 	skew      atomic.Int64 // nanoseconds that AWS's clock is ahead of ours
 }
 
@@ -85,7 +88,8 @@ func New(ctx context.Context, opts Options) (*Upstream, error) {
 	if len(opts.Accounts) == 0 {
 		opts.Accounts = []Account{{}}
 	}
-	u := &Upstream{opts: opts, accounts: map[string]*account{}, transport: newTransport(opts.TLS, opts.Self)}
+	u := &Upstream{opts: opts, accounts: map[string]*account{}, transport: newTransport(opts.TLS, opts.Self),
+		notices: notices{log: opts.Log, now: opts.Now}}
 	if err := u.endpoints.set(opts.Endpoints); err != nil {
 		return nil, err
 	}
