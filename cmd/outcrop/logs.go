@@ -71,6 +71,7 @@ func (c *callFilter) filter(now time.Time) activity.Filter {
 type moment struct {
 	ago  time.Duration
 	time time.Time
+	wall bool // it names no zone, and is of the machine's
 }
 
 func (m *moment) UnmarshalText(text []byte) error {
@@ -82,11 +83,19 @@ func (m *moment) UnmarshalText(text []byte) error {
 	}
 	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
 		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			m.time = t
+			m.time, m.wall = t, layout != time.RFC3339Nano
 			return nil
 		}
 	}
 	return fmt.Errorf("%q is neither a time such as 2026-11-22T13:00 nor how long ago, such as 24h or 7d", s)
+}
+
+// in is the moment where clocks show another zone's time.
+func (m moment) in(zone *time.Location, now time.Time) time.Time {
+	if t := m.time; m.wall {
+		return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
+	}
+	return m.at(now)
 }
 
 func (m moment) at(now time.Time) time.Time {

@@ -221,4 +221,3 @@ func printBook(out io.Writer, rows []bookRow, sources []sourceRow, asOf time.Tim
 	}
 	return nil
 }
-

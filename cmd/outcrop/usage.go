@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // where the machine has none, --zone has
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
 )
@@ -15,7 +16,7 @@ import (
 type usageCmd struct {
 	dataOption
 	By       []activity.Dimension `default:"day,model" placeholder:"WHAT" help:"What to tell apart, in this order: hour, day, month, key, model, profile, region, endpoint, session, tag. Default: ${default}."`
-	Since    moment               `placeholder:"TIME" help:"From then on, by the hour: a time (2026-11-22, 2026-11-22T13:00), or how long ago (24h, 7d)."`
+	Since    moment               `placeholder:"TIME" help:"From then on, by the hour: a time in the zone (2026-11-22, 2026-11-22T13:00), or how long ago (24h, 7d)."`
 	Until    moment               `placeholder:"TIME" help:"Before then."`
 	Key      string               `placeholder:"ID" help:"Of this key."`
 	ModelID  string               `name:"model" placeholder:"ID" help:"Of this model, by any id that the call named or the catalog has."`
@@ -33,6 +34,7 @@ func (usageCmd) Help() string {
 
   outcrop usage --since 7d
   outcrop usage --by key,model --since 2026-11-01
+  outcrop usage --by month,key --zone Europe/Madrid
   outcrop usage --by tag --csv
 
 BILLED is what somebody pays; WOULD COST is what the same calls would have cost on
@@ -79,14 +81,20 @@ func (c *usageCmd) Run(ctx context.Context, con console) error {
 	defer done()
 	zone, err := time.LoadLocation(c.Zone)
 	if err != nil {
-		return err
+		return fmt.Errorf("--zone %q: want UTC, Local or a name of the IANA time zones, such as Europe/Madrid: %w", c.Zone, err)
 	}
 	if zone == time.Local && zone.String() == "UTC" {
 		zone = time.UTC
 	}
 	now := time.Now()
-	lines, err := a.Usage(ctx, activity.UsageQuery{Since: c.Since.at(now), Until: c.Until.at(now), By: c.By, Key: c.Key, Model: c.ModelID, Region: c.Region,
-		Endpoint: c.Endpoint, Session: c.Session, Tag: c.Tag, Zone: zone})
+	bar := newScanBar(con)
+	q := activity.UsageQuery{Since: c.Since.in(zone, now), Until: c.Until.in(zone, now), By: c.By, Key: c.Key, Model: c.ModelID, Region: c.Region,
+		Endpoint: c.Endpoint, Session: c.Session, Tag: c.Tag, Zone: zone, Progress: bar.progress}
+	if q.CutsHours() {
+		fmt.Fprintf(con.Err, "outcrop: the clocks of %s are not whole hours from UTC, and older figures are kept by the hour: this reads the calls that are still kept\n", zone)
+	}
+	lines, err := a.Usage(ctx, q)
+	bar.done()
 	if err != nil {
 		return err
 	}

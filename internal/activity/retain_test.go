@@ -322,8 +322,37 @@ func TestUsageZones(t *testing.T) {
 	if want := []string{"2026-11-01T00:00-04:00 1", "2026-11-01T01:00-04:00 1", "2026-11-01T01:00-05:00 1"}; !slices.Equal(hours, want) {
 		t.Errorf("hours %q", hours)
 	}
-	if _, err := a.Usage(t.Context(), UsageQuery{By: []Dimension{ByDay}, Zone: load("Asia/Kolkata")}); err == nil {
-		t.Error("days that cut an hour in two are answered")
+	// Nothing bounds the question: the zone had minutes of its own long ago.
+	if got, want := ask(UsageQuery{By: []Dimension{ByMonth}, Zone: ny}), []string{"2026-03 72", "2026-10 28", "2026-11 44", "2028-02 53", "2028-03 19"}; !slices.Equal(got, want) {
+		t.Errorf("months of New York: %q", got)
+	}
+	// Where days cut an hour of UTC in two, the calls themselves are read: those
+	// of 18:30 UTC are of the next day in India.
+	kolkata := load("Asia/Kolkata")
+	inIndia := func(y int, m time.Month, d, h int) time.Time { return time.Date(y, m, d, h, 0, 0, 0, kolkata) }
+	var read, of int64
+	days := ask(UsageQuery{By: []Dimension{ByDay}, Zone: kolkata, Since: inIndia(2028, 2, 29, 0), Until: inIndia(2028, 3, 3, 0), Progress: func(done, total int64) {
+		if done < read || done > total {
+			t.Errorf("read %d of %d after %d", done, total, read)
+		}
+		read, of = done, total
+	}})
+	if want := []string{"2028-02-29 24", "2028-03-01 24", "2028-03-02 6"}; !slices.Equal(days, want) || read != of || of == 0 {
+		t.Errorf("days of India %q, read %d of %d", days, read, of)
+	}
+	if got, want := ask(UsageQuery{By: []Dimension{ByHour}, Zone: kolkata, Since: inIndia(2028, 3, 1, 0), Until: inIndia(2028, 3, 1, 2)}), []string{"2028-03-01T00:00+05:30 1", "2028-03-01T01:00+05:30 1"}; !slices.Equal(got, want) {
+		t.Errorf("hours of India %q", got)
+	}
+	// Lord Howe Island's clocks go forward by half an hour.
+	lord := load("Australia/Lord_Howe")
+	if got, want := ask(UsageQuery{By: []Dimension{ByMonth}, Zone: lord, Until: day("2026-04-01")}), []string{"2026-03 72"}; !slices.Equal(got, want) {
+		t.Errorf("Lord Howe %q", got)
+	}
+	if q := (UsageQuery{By: []Dimension{ByDay}, Zone: lord}); !q.CutsHours() {
+		t.Error("Lord Howe Island's winter days do not cut hours")
+	}
+	if q := (UsageQuery{By: []Dimension{ByDay}, Zone: load("Europe/Madrid")}); q.CutsHours() {
+		t.Error("Madrid's days cut hours")
 	}
 	if _, err := a.Usage(t.Context(), UsageQuery{By: []Dimension{BySession, ByTag}}); err == nil {
 		t.Error("session and tag together are answered")

@@ -99,11 +99,7 @@ func RollUp(slots map[Slot]Figures, d Day, r *Record) {
 		sum.Add(f)
 		slots[s] = sum
 	}
-	hour := r.Time.Unix() / 3600
-	if hour/24 != int64(d) { // a clock that jumped: figures go with their segment
-		hour = int64(d) * 24
-	}
-	s := Slot{Hour: hour, Key: r.KeyID, Model: r.ModelID, Profile: r.Ref, Region: r.Region, Endpoint: r.Endpoint}
+	s := Slot{Hour: figuredAt(d, r).Unix() / 3600, Key: r.KeyID, Model: r.ModelID, Profile: r.Ref, Region: r.Region, Endpoint: r.Endpoint}
 	add(s)
 	if r.Client.Session != "" {
 		s.Kind, s.Value = SessionSlot, r.Client.Session
@@ -113,6 +109,15 @@ func RollUp(slots map[Slot]Figures, d Day, r *Record) {
 		s.Kind, s.Value = TagSlot, k+"="+v
 		add(s)
 	}
+}
+
+// figuredAt is when a record of a day counts: figures go with their segment,
+// though a clock has jumped.
+func figuredAt(d Day, r *Record) time.Time {
+	if DayOf(r.Time) != d {
+		return d.Time()
+	}
+	return r.Time
 }
 
 // Dimension is what usage is asked by.
@@ -170,6 +175,10 @@ type UsageQuery struct {
 	Session      string
 	Tag          string         // name=value
 	Zone         *time.Location // of hours, days and months; nil: UTC
+
+	// Progress, if there is one, is told how many bytes of how many have been
+	// read, where the index does not have everything.
+	Progress func(done, total int64)
 }
 
 // Kind is the kind of Slot that answers the question.
@@ -211,10 +220,15 @@ func (q *UsageQuery) Hours() (first, end int64) {
 
 // Match says whether the question is about s.
 func (q *UsageQuery) Match(s Slot) bool {
+	first, end := q.Hours()
+	return s.Hour >= first && (end == 0 || s.Hour < end) && q.fits(s)
+}
+
+// fits is Match at any hour.
+func (q *UsageQuery) fits(s Slot) bool {
 	is := func(want, got string) bool { return want == "" || want == got }
 	kind, err := q.Kind()
-	first, end := q.Hours()
-	return err == nil && s.Kind == kind && s.Hour >= first && (end == 0 || s.Hour < end) &&
+	return err == nil && s.Kind == kind &&
 		is(q.Key, s.Key) && (is(q.Model, s.Model) || q.Model == s.Profile) && is(q.Region, s.Region) &&
 		is(q.Endpoint, s.Endpoint) && (kind != SessionSlot || is(q.Session, s.Value)) && (kind != TagSlot || is(q.Tag, s.Value))
 }
@@ -230,12 +244,9 @@ func (a *Archive) Usage(ctx context.Context, q UsageQuery) ([]Usage, error) {
 	if _, err := q.Kind(); err != nil {
 		return nil, err
 	}
-	if err := q.checkZone(); err != nil {
-		return nil, err
-	}
 	lines := map[string]*Usage{}
-	add := func(s Slot, f Figures) {
-		by := q.valuesOf(s)
+	addAt := func(s Slot, f Figures, at time.Time) {
+		by := q.valuesOf(s, at)
 		key := strings.Join(by, "\x00")
 		line := lines[key]
 		if line == nil {
@@ -244,23 +255,51 @@ func (a *Archive) Usage(ctx context.Context, q UsageQuery) ([]Usage, error) {
 		}
 		line.Add(f)
 	}
+	add := func(s Slot, f Figures) { addAt(s, f, time.Unix(s.Hour*3600, 0)) }
+	cuts := q.CutsHours()
 	var marks map[Day]int64
-	if a.index != nil {
+	if a.index != nil && !cuts {
 		var err error
 		if marks, err = a.index.Slots(ctx, q, add); err != nil {
 			return nil, err
 		}
 	}
 	fresh := map[Slot]Figures{}
-	err := a.days(Filter{Since: q.Since.Truncate(time.Hour), Until: q.Until}, func(d Day) error {
-		_, err := a.walk(ctx, d, marks[d], func(row Row, _ segment.Entry) error {
+	span := Filter{Since: q.Since.Truncate(time.Hour), Until: q.Until}
+	if cuts {
+		span.Since = q.Since
+	}
+	progress, err := a.progress(q.Progress, span, marks)
+	if err != nil {
+		return nil, err
+	}
+	err = a.days(span, func(d Day) error {
+		_, err := a.walk(ctx, d, marks[d], func(row Row, e segment.Entry) error {
+			progress(d, e.End())
+			if !cuts {
+				RollUp(fresh, d, &row.Record)
+				return nil
+			}
+			at := figuredAt(d, &row.Record)
+			if at.Before(q.Since) || !q.Until.IsZero() && !at.Before(q.Until) {
+				return nil
+			}
+			clear(fresh)
 			RollUp(fresh, d, &row.Record)
+			for s, f := range fresh {
+				if q.fits(s) {
+					addAt(s, f, at)
+				}
+			}
 			return nil
 		})
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	if cuts {
+		clear(fresh)
 	}
 	for s, f := range fresh {
 		if q.Match(s) {
@@ -282,32 +321,59 @@ func (q *UsageQuery) zone() *time.Location {
 	return q.Zone
 }
 
-// checkZone refuses days whose ends cut an hour of UTC in two: the figures are
-// by the hour.
-func (q *UsageQuery) checkZone() error {
-	if !q.Timed() {
-		return nil
+// CutsHours says that hours, days or months are asked for whose ends cut an hour
+// of UTC in two, in India or on Lord Howe Island. Figures are kept by the hour,
+// so that the calls themselves are read, as long as they are kept.
+func (q *UsageQuery) CutsHours() bool {
+	if !q.Timed() || q.zone() == time.UTC {
+		return false
 	}
-	for _, t := range []time.Time{q.Since, q.Until} {
+	from, to := q.Since, q.Until
+	if from.IsZero() { // before there were records; years ago zones had other minutes
+		from = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	if to.Before(from) {
+		to = from
+	}
+	for t := from; ; t = t.AddDate(0, 1, 0) { // every change of the clocks is between two
 		if _, offset := t.In(q.zone()).Zone(); offset%3600 != 0 {
-			return fmt.Errorf("usage is kept by the hour of UTC, and %s is not whole hours away from it", q.zone())
+			return true
+		}
+		if t.After(to) && t.After(from.AddDate(1, 0, 0)) {
+			return false
 		}
 	}
-	return nil
 }
 
-func (q *UsageQuery) valuesOf(s Slot) []string {
+// progress gives what tells report how far a reading of the segments has come:
+// everything of a day before an offset, and all newer days.
+func (a *Archive) progress(report func(done, total int64), span Filter, marks map[Day]int64) (func(Day, int64), error) {
+	if report == nil {
+		return func(Day, int64) {}, nil
+	}
+	before, total := map[Day]int64{}, int64(0)
+	err := a.days(span, func(d Day) error {
+		end, err := a.End(d)
+		before[d] = total - marks[d]
+		total += max(end-marks[d], 0)
+		return err
+	})
+	return func(d Day, at int64) { report(min(before[d]+at, total), total) }, err
+}
+
+func (q *UsageQuery) valuesOf(s Slot, at time.Time) []string {
 	by := make([]string, len(q.By))
+	at = at.In(q.zone())
 	for i, d := range q.By {
-		by[i] = q.valueOf(s, d)
+		by[i] = q.valueOf(s, at, d)
 	}
 	return by
 }
 
-func (q *UsageQuery) valueOf(s Slot, d Dimension) string {
-	at := time.Unix(s.Hour*3600, 0).In(q.zone())
+func (q *UsageQuery) valueOf(s Slot, at time.Time, d Dimension) string {
 	switch d {
 	case ByHour:
+		at = at.Add(-time.Duration(at.Minute())*time.Minute - time.Duration(at.Second())*time.Second)
 		return at.Format("2006-01-02T15:04Z07:00")
 	case ByDay:
 		return at.Format(time.DateOnly)

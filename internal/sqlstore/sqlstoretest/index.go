@@ -36,7 +36,7 @@ func Record(r *rand.Rand, n int) activity.Record {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	rec := activity.Record{
 		RequestID: fmt.Sprintf("request-%d", n), Time: start.Add(time.Duration(r.Int64N(int64(76 * time.Hour)))), Duration: time.Duration(r.IntN(1e9)),
-		Operation: pick("InvokeModel", "Converse", "CreateMessage"), Account: "123456789012", KeyID: pick("AKIA1", "AKIA2", "key-3"),
+		Operation: pick("InvokeModel", "Converse", "CreateMessage"), Account: "123456789012", Principal: "arn:aws:iam::123456789012:user/test", KeyID: pick("AKIA1", "AKIA2", "key-3"),
 		Region: pick("us-east-1", "eu-west-1"), Ref: pick("global.a", "us.a", "b"), Endpoint: pick("global", "geographic"),
 		Status: []int{200, 200, 200, 400, 429, 503}[r.IntN(6)], Partial: r.IntN(20) == 0,
 		Usage: messages.Usage{InputTokens: r.Int64N(1000), OutputTokens: r.Int64N(1000), CacheReadInputTokens: r.Int64N(1000),
