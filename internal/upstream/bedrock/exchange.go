@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"slices"
 	"strings"
@@ -43,19 +44,20 @@ type outgoing struct {
 }
 
 // path is the operation's, behind the endpoint's own.
-func (o *outgoing) path() string {
+func (o *outgoing) path(base string) string {
 	switch o.api {
 	case catalog.Messages, catalog.Mantle:
-		return "/anthropic/v1/messages" + o.op
+		return base + "/anthropic/v1/messages" + o.op
 	default:
-		return "/model/" + escape(o.id) + "/" + o.op
+		return base + "/model/" + escape(o.id) + "/" + o.op
 	}
 }
 
 // escape makes one path segment, as AWS's SDKs do: %3A and %2F, not ":" and "/".
 func escape(id string) string {
 	const hex = "0123456789ABCDEF"
-	b := make([]byte, 0, len(id)+8)
+	var room [128]byte
+	b := room[:0]
 	for i := range len(id) {
 		c := id[i]
 		switch {
@@ -121,19 +123,23 @@ func (u *Upstream) mend(ctx context.Context, fail *messages.Error, acc *account,
 
 // send makes one attempt. key is the access key that signed it.
 func (u *Upstream) send(ctx context.Context, e *endpoint, acc *account, region string, out *outgoing) (resp *http.Response, key string, err error) {
-	raw := e.base.EscapedPath() + out.path()
+	raw := out.path(e.base.EscapedPath())
 	path, err := url.PathUnescape(raw)
 	if err != nil {
 		return nil, "", u.unsent(region, err, true)
 	}
-	begun := new(atomic.Bool)
-	body := func() (io.ReadCloser, error) { return &sentBody{bytes.NewReader(out.data), begun}, nil }
-	req := (&http.Request{
-		Method: http.MethodPost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		URL:  &url.URL{Scheme: e.base.Scheme, Host: e.base.Host, Path: path, RawPath: raw},
-		Host: e.base.Host, Header: make(http.Header, 16),
-		ContentLength: int64(len(out.data)), GetBody: body,
-	}).WithContext(ctx)
+	var begun atomic.Bool
+	// net/http writes header and body in one go if it knows the body's type.
+	body := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(out.data)), nil }
+	req := new(http.Request).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		// A request is written again, on another connection, if nothing of it was sent.
+		GetConn:      func(string) { begun.Store(false) },
+		WroteHeaders: func() { begun.Store(true) },
+	}))
+	req.Method, req.Proto, req.ProtoMajor, req.ProtoMinor = http.MethodPost, "HTTP/1.1", 1, 1
+	req.URL = &url.URL{Scheme: e.base.Scheme, Host: e.base.Host, Path: path, RawPath: raw}
+	req.Host, req.Header = e.base.Host, make(http.Header, 8)
+	req.ContentLength, req.GetBody = int64(len(out.data)), body
 	req.Body, _ = body()
 	if err := u.setHeader(req.Header, e, out, out.client); err != nil {
 		return nil, "", u.unsent(region, err, false)
@@ -180,20 +186,6 @@ func (u *Upstream) unsent(region string, err error, ours bool) error {
 	}
 }
 
-// sentBody tells whether any of it was asked for, which is when its request may
-// have arrived.
-type sentBody struct {
-	r     *bytes.Reader
-	begun *atomic.Bool
-}
-
-func (b *sentBody) Read(p []byte) (int, error) {
-	b.begun.Store(true)
-	return b.r.Read(p)
-}
-
-func (b *sentBody) Close() error { return nil }
-
 // Header values that never change.
 var (
 	typeJSON     = []string{"application/json"}
@@ -216,7 +208,7 @@ func (u *Upstream) setHeader(h http.Header, e *endpoint, out *outgoing, client h
 		h[name] = []string{value}
 	}
 	h["Content-Type"], h["Accept-Encoding"], h["Accept"] = typeJSON, encodingNone, typeJSON
-	h["User-Agent"] = []string{u.opts.Agent}
+	h["User-Agent"] = u.agent
 	delete(h, "X-Amzn-Bedrock-Accept")
 	switch {
 	case native(out.api):

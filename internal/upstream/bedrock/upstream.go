@@ -67,6 +67,7 @@ type Upstream struct {
 	accounts  map[string]*account
 	listed    []routing.Account
 	transport *http.Transport
+	agent     []string // a header's value
 	signer    sigv4.Signer
 	buffers   sync.Pool
 	notices   notices
@@ -89,7 +90,7 @@ func New(ctx context.Context, opts Options) (*Upstream, error) {
 		opts.Accounts = []Account{{}}
 	}
 	u := &Upstream{opts: opts, accounts: map[string]*account{}, transport: newTransport(opts.TLS, opts.Self),
-		notices: notices{log: opts.Log, now: opts.Now}}
+		notices: notices{log: opts.Log, now: opts.Now}, agent: []string{opts.Agent}}
 	if err := u.endpoints.set(opts.Endpoints); err != nil {
 		return nil, err
 	}
@@ -167,32 +168,41 @@ func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Re
 	if err != nil {
 		return nil, err
 	}
-	ctx, watch := newWatch(ctx, u.opts)
 	if !req.Stream {
-		watch.stop()
+		return u.whole(ctx, route, out)
 	}
+	ctx, watch := newWatch(ctx, u.opts)
 	resp, err := u.exchange(ctx, route, out)
 	if err != nil {
 		return nil, watch.end(err)
 	}
 	a := answer{id: requestID(resp.Header), header: passed(resp.Header), warnings: out.warnings}
-	if !req.Stream {
-		defer watch.end(nil)
-		data, err := readWhole(resp)
-		if err != nil {
-			return nil, watch.end(err)
-		}
-		event := gateway.EventMessage
-		if out.api == catalog.Converse {
-			event = gateway.EventAnswer
-		}
-		return &whole{answer: a, event: event, data: data}, nil
-	}
 	s, err := newStream(resp, out.api, watch, a, &u.buffers)
 	if err != nil {
 		return nil, watch.end(err)
 	}
 	return s, nil
+}
+
+// whole sends what is not streamed and reads the answer.
+func (u *Upstream) whole(ctx context.Context, route routing.Route, out *outgoing) (gateway.Stream, error) {
+	resp, err := u.exchange(ctx, route, out)
+	var data []byte
+	if err == nil {
+		data, err = readWhole(resp)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, err
+	}
+	event := gateway.EventMessage
+	if out.api == catalog.Converse {
+		event = gateway.EventAnswer
+	}
+	a := answer{id: requestID(resp.Header), header: passed(resp.Header), warnings: out.warnings}
+	return &whole{answer: a, event: event, data: data}, nil
 }
 
 // Answer is what a Stream of this package has besides. It is valid as soon as
