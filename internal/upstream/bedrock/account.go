@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/aws-sdk-go-v2/service/sso"
-	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
@@ -106,34 +105,35 @@ func openBearer(a Account, opts *Options) (*account, error) {
 	return &account{name: a.Name, bearer: []string{"Bearer " + a.Bearer}}, nil
 }
 
-// load reads AWS's own variables and files, but for where AWS is: a variable such
-// as AWS_ENDPOINT_URL is for the clients of this server, and would send us to
-// ourselves.
+// ignoreEndpoints is the SDK's one switch for what AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS
+// and the like say, in the environment and in files, that reaches every client of
+// its chain: those of STS, SSO and aws login.
+const ignoreEndpoints = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+
+var loading sync.Mutex // the environment is one
+
+// load reads AWS's own variables and files, but for where AWS is: AWS_ENDPOINT_URL
+// is for the clients of this server, and would send us to ourselves. The switch
+// stands no longer than that: commands that this process starts are such clients.
 func (c *chain) load(ctx context.Context) (*aws.Config, error) {
 	if c.cfg != nil {
 		return c.cfg, nil
 	}
-	e := c.opts.Endpoints
-	opts := []func(*config.LoadOptions) error{
-		config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
-			if o.Client != nil {
-				o.Client = direct{assume: o.Client}
-			}
-		}),
-		config.WithWebIdentityRoleCredentialOptions(func(o *stscreds.WebIdentityRoleOptions) {
-			if o.Client != nil {
-				o.Client = direct{identify: o.Client}
-			}
-		}),
-		config.WithSSOProviderOptions(func(o *ssocreds.Options) {
-			if o.Client != nil {
-				o.Client = direct{sso: o.Client}
-			}
-		}),
-		config.WithSSOTokenProviderOptions(func(o *ssocreds.SSOTokenProviderOptions) {
-			o.ClientOptions = append(o.ClientOptions, func(o *ssooidc.Options) { o.BaseEndpoint = nil })
-		}),
+	loading.Lock()
+	defer loading.Unlock()
+	was, set := os.LookupEnv(ignoreEndpoints)
+	if err := os.Setenv(ignoreEndpoints, "true"); err != nil {
+		return nil, err
 	}
+	defer func() {
+		if set {
+			os.Setenv(ignoreEndpoints, was)
+		} else {
+			os.Unsetenv(ignoreEndpoints)
+		}
+	}()
+	e := c.opts.Endpoints
+	var opts []func(*config.LoadOptions) error
 	if c.opts.Region != "" {
 		opts = append(opts, config.WithRegion(c.opts.Region))
 	}
@@ -160,30 +160,8 @@ func (c *chain) load(ctx context.Context) (*aws.Config, error) {
 // sts is STS in the account's first Region, which has its partition.
 func (c *chain) sts(a Account) *sts.Client {
 	return sts.NewFromConfig(*c.cfg, func(o *sts.Options) {
-		o.BaseEndpoint = nil
 		if len(a.Regions) > 0 {
 			o.Region = a.Regions[0]
 		}
 	})
-}
-
-// direct is a client of STS or SSO that no configured endpoint leads astray.
-type direct struct {
-	assume   stscreds.AssumeRoleAPIClient
-	identify stscreds.AssumeRoleWithWebIdentityAPIClient
-	sso      ssocreds.GetRoleCredentialsAPIClient
-}
-
-func straight(o *sts.Options) { o.BaseEndpoint = nil }
-
-func (d direct) AssumeRole(ctx context.Context, in *sts.AssumeRoleInput, opts ...func(*sts.Options)) (*sts.AssumeRoleOutput, error) {
-	return d.assume.AssumeRole(ctx, in, append(opts, straight)...)
-}
-
-func (d direct) AssumeRoleWithWebIdentity(ctx context.Context, in *sts.AssumeRoleWithWebIdentityInput, opts ...func(*sts.Options)) (*sts.AssumeRoleWithWebIdentityOutput, error) {
-	return d.identify.AssumeRoleWithWebIdentity(ctx, in, append(opts, straight)...)
-}
-
-func (d direct) GetRoleCredentials(ctx context.Context, in *sso.GetRoleCredentialsInput, opts ...func(*sso.Options)) (*sso.GetRoleCredentialsOutput, error) {
-	return d.sso.GetRoleCredentials(ctx, in, append(opts, func(o *sso.Options) { o.BaseEndpoint = nil })...)
 }

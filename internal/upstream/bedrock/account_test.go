@@ -1,12 +1,19 @@
 package bedrock
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,6 +43,10 @@ func (d *awsDouble) Do(r *http.Request) (*http.Response, error) {
 		body = `<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleWithWebIdentityResult>` + creds + `</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>`
 	case strings.Contains(form, "Action=AssumeRole"):
 		body = `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult>` + creds + `</AssumeRoleResult></AssumeRoleResponse>`
+	case strings.HasPrefix(r.URL.Host, "oidc."):
+		body = `{"accessToken":"renewed","expiresIn":3600,"tokenType":"Bearer"}`
+	case strings.Contains(r.URL.Host, "signin"):
+		body = fmt.Sprintf(`{"accessToken":{"accessKeyId":"ASIALOGIN","secretAccessKey":%q,"sessionToken":"session"},"expiresIn":900,"refreshToken":"r2","tokenType":"urn:aws:params:oauth:token-type:access_token_sigv4"}`, keySecret)
 	case strings.Contains(r.URL.Path, "/federation/credentials"):
 		body = fmt.Sprintf(`{"roleCredentials":{"accessKeyId":"ASIASSO","secretAccessKey":%q,"sessionToken":"session","expiration":%d}}`, keySecret, time.Now().Add(time.Hour).UnixMilli())
 	}
@@ -79,7 +90,8 @@ func write(t *testing.T, path, content string) {
 func TestDefaultChain(t *testing.T) {
 	astray := map[string]string{
 		"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": "http://127.0.0.1:1",
-		"AWS_ENDPOINT_URL_SSO": "http://127.0.0.1:1", "ANTHROPIC_BEDROCK_BASE_URL": "http://127.0.0.1:1", "AWS_BEARER_TOKEN_BEDROCK": "ABSKastray",
+		"AWS_ENDPOINT_URL_SSO": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SSO_OIDC": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_SIGNIN": "http://127.0.0.1:1",
+		"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false", "ANTHROPIC_BEDROCK_BASE_URL": "http://127.0.0.1:1", "AWS_BEARER_TOKEN_BEDROCK": "ABSKastray",
 	}
 	with := func(env ...string) map[string]string {
 		m := map[string]string{}
@@ -97,7 +109,7 @@ func TestDefaultChain(t *testing.T) {
 		env          map[string]string
 		account      Account
 		key          string
-		call         string // the one call of STS or SSO
+		call         string // those of STS and SSO, by their beginnings
 	}{
 		{"environment", "", with("AWS_ACCESS_KEY_ID", keyID, "AWS_SECRET_ACCESS_KEY", keySecret), Account{}, keyID, ""},
 		{"shared file", "[default]\n" + keys, with(), Account{}, keyID, ""},
@@ -106,6 +118,11 @@ func TestDefaultChain(t *testing.T) {
 		{"a profile's role", "[profile base]\n" + keys + "[default]\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = base\nregion = eu-west-1\n", with(), Account{}, "ASIAROLE", "sts.eu-west-1.amazonaws.com Action=AssumeRole"},
 		{"web identity", "", with("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE", "DIR/config", "AWS_REGION", "eu-west-1"), Account{}, "ASIAROLE", "sts.eu-west-1.amazonaws.com Action=AssumeRoleWithWebIdentity"},
 		{"SSO", "[default]\nsso_start_url = https://x.awsapps.com/start\nsso_region = eu-west-1\nsso_account_id = 111122223333\nsso_role_name = r\n", with(), Account{}, "ASIASSO", "portal.sso.eu-west-1.amazonaws.com"},
+		{"SSO, with a session to renew", "[default]\nsso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\n[sso-session s]\nsso_start_url = https://x.awsapps.com/start\nsso_region = eu-west-1\n", with(), Account{}, "ASIASSO",
+			"oidc.eu-west-1.amazonaws.com, portal.sso.eu-west-1.amazonaws.com"},
+		{"aws login", "[default]\nlogin_session = arn:aws:iam::111122223333:user/x\nregion = eu-west-1\n", with("AWS_LOGIN_CACHE_DIRECTORY", "DIR/login"), Account{}, "ASIALOGIN", "eu-west-1.signin.aws.amazon.com"},
+		{"endpoints in the files", "[profile base]\n" + keys + "[default]\nendpoint_url = http://127.0.0.1:1\nservices = astray\nignore_configured_endpoint_urls = false\nrole_arn = arn:aws:iam::111122223333:role/x\nsource_profile = base\nregion = eu-west-1\n[services astray]\nsts =\n  endpoint_url = http://127.0.0.1:1\n",
+			with(), Account{}, "ASIAROLE", "sts.eu-west-1.amazonaws.com Action=AssumeRole"},
 		{"a named role", "[default]\n" + keys, with(), Account{Name: "prod", Role: "arn:aws:iam::444455556666:role/outcrop", ExternalID: "ext-1", Session: "night", Regions: []string{"eu-central-1"}},
 			"ASIAROLE", "sts.eu-central-1.amazonaws.com Action=AssumeRole&DurationSeconds=900&ExternalId=ext-1&RoleArn=arn%3Aaws%3Aiam%3A%3A444455556666%3Arole%2Foutcrop&RoleSessionName=night"},
 	}
@@ -116,6 +133,10 @@ func TestDefaultChain(t *testing.T) {
 			// The SDK keeps a session's token in a file named by its start URL.
 			write(t, filepath.Join(dir, ".aws", "sso", "cache", fmt.Sprintf("%x.json", sha1.Sum([]byte("https://x.awsapps.com/start")))),
 				fmt.Sprintf(`{"accessToken":"t","expiresAt":%q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
+			write(t, filepath.Join(dir, ".aws", "sso", "cache", fmt.Sprintf("%x.json", sha1.Sum([]byte("s")))),
+				`{"accessToken":"old","expiresAt":"2026-01-01T00:00:00Z","refreshToken":"r","clientId":"c","clientSecret":"s","registrationExpiresAt":"2099-01-01T00:00:00Z"}`)
+			write(t, filepath.Join(dir, "login", fmt.Sprintf("%x.json", sha256.Sum256([]byte("arn:aws:iam::111122223333:user/x")))),
+				fmt.Sprintf(`{"accessToken":{"accessKeyId":"ASIAOLD","secretAccessKey":"s","sessionToken":"s","accountId":"111122223333","expiresAt":"2026-01-01T00:00:00Z"},"refreshToken":"r","clientId":"c","dpopKey":%q}`, signingKey(t)))
 			d := &awsDouble{}
 			f := serve(t, plain(answer1))
 			u := connect(t, f, func(o *Options) { o.Accounts, o.AWS = []Account{tt.account}, d })
@@ -132,11 +153,32 @@ func TestDefaultChain(t *testing.T) {
 					t.Errorf("signed by %s, want %s", s.Signed.AccessKeyID, tt.key)
 				}
 			}
-			if tt.call == "" && len(d.calls) != 0 || tt.call != "" && (len(d.calls) != 1 || !strings.HasPrefix(d.calls[0], tt.call)) {
-				t.Errorf("AWS was called %q, want once: %s", d.calls, tt.call)
+			var want []string
+			if tt.call != "" {
+				want = strings.Split(tt.call, ", ")
+			}
+			if !slices.EqualFunc(d.calls, want, strings.HasPrefix) {
+				t.Errorf("AWS was called %q, want %q", d.calls, want)
+			}
+			if v := os.Getenv(ignoreEndpoints); v != "false" {
+				t.Errorf("%s is %q for the commands that this process starts", ignoreEndpoints, v)
 			}
 		})
 	}
+}
+
+// signingKey is what an aws login session signs its renewals with.
+func signingKey(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))
 }
 
 func TestNoCredentials(t *testing.T) {
