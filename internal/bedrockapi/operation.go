@@ -37,6 +37,11 @@ func op(s Surface, name, method, path string) *Operation {
 	return &Operation{Name: name, Surface: s, Method: method, Path: path, Success: http.StatusOK, segments: strings.Split(strings.Trim(path, "/"), "/")}
 }
 
+// NewOperation makes an operation that is not AWS's, on a surface of AWS's form.
+func NewOperation(s Surface, name, method, path string, success int) *Operation {
+	return answers(success, op(s, name, method, path))
+}
+
 func stream(o *Operation) *Operation { o.Stream = true; return o }
 
 func answers(status int, o *Operation) *Operation { o.Success = status; return o }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"reflect"
@@ -38,9 +39,16 @@ func decode(body []byte, into any) error {
 	return refuse(strings.TrimPrefix(err.Error(), "json: "))
 }
 
+var textual = reflect.TypeFor[encoding.TextUnmarshaler]()
+
 // jsonKind names what a member of that type is in JSON.
 func jsonKind(t reflect.Type) string {
+	if reflect.PointerTo(t).Implements(textual) {
+		return "string"
+	}
 	switch t.Kind() {
+	case reflect.Int, reflect.Int64:
+		return "integer"
 	case reflect.Pointer:
 		return jsonKind(t.Elem())
 	case reflect.Bool:

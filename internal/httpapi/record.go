@@ -50,8 +50,9 @@ func (x *exchange) recordControl(c identity.Caller, err error) {
 	x.Gateway.Record(rec)
 }
 
-// changes: whether the operation leaves anything different.
+// changes: whether the operation leaves anything different, or must be known of
+// anyway, as all that administrators do.
 func (x *exchange) changes() bool {
 	_, changes := manage(x.op)
-	return changes
+	return changes || isAdmin(x.op)
 }

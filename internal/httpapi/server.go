@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/access"
+	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/identity"
@@ -28,8 +29,11 @@ import (
 type Server struct {
 	Gateway *gateway.Gateway
 	Auth    *identity.Authenticator
-	Access  *access.Service // nil: the operations on it are not served
-	Account string          // whose models and profiles the control plane lists
+	Access  *access.Service                 // nil: the operations on it are not served
+	Account string                          // whose models and profiles the control plane lists
+	Keys    Keys                            // nil: the admin API is not served
+	Archive *activity.Archive               // what the admin API tells of calls; nil: nothing is kept
+	Prices  func(model string) (any, error) // the price book of the admin API, of one model or ("") all; nil: there is none
 	Version string
 	Hop     string             // this server's own id; a request that carries it has come round
 	Bodies  *Budget            // memory for request bodies
@@ -41,6 +45,8 @@ type Server struct {
 	Log     *slog.Logger
 
 	Now func() time.Time
+
+	keysMu sync.Mutex // of changes by the admin API
 
 	frames sync.Pool // *[]byte: what frameWriters have grown
 }
@@ -124,20 +130,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default: // an operation
 	}
 	x.surface = bedrockapi.SurfaceOf(path)
-	for _, op := range bedrockapi.Operations() {
-		if label, ok := op.Match(r.Method, path); ok {
-			x.op, x.surface = op, op.Surface
-			var err error
-			if x.label, err = unescape(label); err != nil {
-				e := messages.Errorf(messages.InvalidRequest, "The path holds an escape that cannot be decoded.").WithCause(err)
-				x.recordRefused(e)
-				x.fail(e)
-				return
-			}
-			break
+	if op, label := s.operation(r.Method, path); op != nil {
+		x.op, x.surface = op, op.Surface
+		var err error
+		if x.label, err = unescape(label); err != nil {
+			e := messages.Errorf(messages.InvalidRequest, "The path holds an escape that cannot be decoded.").WithCause(err)
+			x.recordRefused(e)
+			x.fail(e)
+			return
 		}
-	}
-	if x.op == nil {
+	} else {
 		e := messages.Errorf(messages.UnknownOperation, "There is no operation %s %s.", r.Method, path)
 		x.recordUnknown(path, e)
 		x.fail(e)
@@ -198,6 +200,9 @@ func (x *exchange) handle() error {
 	case bedrockapi.GetCallerIdentity:
 		return x.control((*exchange).getCallerIdentity)
 	default:
+		if isAdmin(x.op) {
+			return x.administer()
+		}
 		if m, changes := manage(x.op); m != nil && x.Access != nil {
 			return x.managed(m, changes)
 		}

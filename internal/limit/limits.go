@@ -72,6 +72,15 @@ func (u USD) String() string {
 // MarshalText writes what UnmarshalText reads.
 func (u USD) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
+// UnmarshalJSON takes a number as well, by its digits.
+func (u *USD) UnmarshalJSON(b []byte) error {
+	text := string(b)
+	if text == "null" {
+		return nil
+	}
+	return u.UnmarshalText([]byte(strings.Trim(text, `"`)))
+}
+
 // UnmarshalText reads 5, 0.25, $10 or none.
 func (u *USD) UnmarshalText(text []byte) error {
 	s := string(text)
