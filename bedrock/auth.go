@@ -39,6 +39,7 @@ type signature struct {
 	provider aws.CredentialsProvider
 	region   string
 	looked   string // for the error when there are none
+	given    bool   // the provider is the caller's own: a failure of it may pass
 	signer   *sigv4.Signer
 }
 
@@ -53,7 +54,7 @@ func (a *signature) authorize(r *http.Request, call *call) error {
 		if r.Context().Err() != nil {
 			return r.Context().Err()
 		}
-		return &Error{Code: codeCredentials, Message: "no AWS credentials: looked at " + a.looked, cause: err}
+		return &Error{Code: codeCredentials, Message: "no AWS credentials: looked at " + a.looked, cause: err, again: a.given}
 	}
 	strip(r.Header)
 	return a.signer.Sign(r, call.sha256(), sigv4.Credentials{
@@ -91,7 +92,7 @@ func (a *apiKey) permit(u *url.URL) error {
 func (a *apiKey) authorize(r *http.Request, _ *call) error {
 	token, err := a.token(r.Context())
 	if err != nil {
-		return &Error{Code: codeCredentials, Message: "no API key from " + a.source, cause: err}
+		return &Error{Code: codeCredentials, Message: "no API key from " + a.source, cause: err, again: true}
 	}
 	if token == "" || strings.ContainsFunc(token, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
 		return &Error{Code: codeCredentials, Message: "the API key from " + a.source + " is empty or holds characters that no key has"}
@@ -151,7 +152,7 @@ func (s *settings) authorizer(ctx context.Context, id identity, region string, s
 		provider = cached(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(with), s.role))
 		looked = "WithRole, by way of " + looked
 	}
-	return &signature{provider: provider, region: region, looked: looked, signer: &sigv4.Signer{}}, nil
+	return &signature{provider: provider, region: region, looked: looked, given: id.provider != nil || s.role != "", signer: &sigv4.Signer{}}, nil
 }
 
 // looked lists the default AWS providers in their order, with what is known of

@@ -30,6 +30,7 @@ type Error struct {
 	Region    string // the one that the call went to; "" where nothing was sent
 
 	kind  messages.Kind // 0: not from the service
+	again bool          // nothing was sent, and another try may come to more
 	bare  bool          // no AWS error at all: some other server's answer
 	api   *anthropic.Error
 	cause error

@@ -83,7 +83,8 @@ type static aws.Credentials
 func (c static) Retrieve(context.Context) (aws.Credentials, error) { return aws.Credentials(c), nil }
 
 // WithCredentialsProvider takes credentials from p, which is asked once for many
-// goroutines and again shortly before they end.
+// goroutines and again two minutes before they end. When p fails, the call is tried
+// again, as one that meets a failing service.
 func WithCredentialsProvider(p aws.CredentialsProvider) ClientOption {
 	return optionFunc(func(s *settings) {
 		if p == nil {
@@ -94,10 +95,19 @@ func WithCredentialsProvider(p aws.CredentialsProvider) ClientOption {
 	})
 }
 
-// WithAWSConfig takes credentials and Region from cfg, where it has them.
+// WithAWSConfig takes Region and identity from cfg, where it has them: credentials,
+// or its bearer token where there are none or AuthSchemePreference names it first.
 func WithAWSConfig(cfg aws.Config) ClientOption {
 	return optionFunc(func(s *settings) {
 		s.awsConfig = &cfg
+		preferred := len(cfg.AuthSchemePreference) > 0 && cfg.AuthSchemePreference[0] == "httpBearerAuth"
+		if p := cfg.BearerAuthTokenProvider; p != nil && (preferred || cfg.Credentials == nil) {
+			s.identity = append(s.identity, identity{option: "WithAWSConfig", bearer: func(ctx context.Context) (string, error) {
+				token, err := p.RetrieveBearerToken(ctx)
+				return token.Value, err
+			}})
+			return
+		}
 		if cfg.Credentials != nil {
 			s.identity = append(s.identity, identity{option: "WithAWSConfig", provider: cached(cfg.Credentials)})
 		}
@@ -136,7 +146,8 @@ func WithBearerToken(apiKey string) ClientOption {
 }
 
 // WithBearerTokenFunc asks f for the key on every attempt, for keys that end:
-// a short-term one lives for twelve hours at most. f keeps what it may keep.
+// a short-term one lives for twelve hours at most. f keeps what it may keep. When f
+// fails, the call is tried again.
 func WithBearerTokenFunc(f func(context.Context) (string, error)) ClientOption {
 	return optionFunc(func(s *settings) {
 		if f == nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -108,7 +109,13 @@ func (b *backend) handle(r *http.Request, next option.MiddlewareNext) (*http.Res
 // attempt sends r, which is as c says, and reads the answer.
 func (b *backend) attempt(c *call, r *http.Request, next option.MiddlewareNext) (*http.Response, error) {
 	if err := c.authorize(r); err != nil {
-		return final(err)
+		res, err := final(err)
+		var e *Error
+		if errors.As(err, &e) && e.again {
+			res.Header.Del("X-Should-Retry")
+			c.repeat(res, true, 0)
+		}
+		return res, err
 	}
 	res, err := next(r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
 	switch {
