@@ -14,6 +14,9 @@ type Fence struct {
 
 // Narrow permits what both permit.
 func (f Fence) Narrow(by Fence) Fence {
+	if by.outer != nil {
+		f = f.Narrow(*by.outer)
+	}
 	by.outer = &f
 	return by
 }

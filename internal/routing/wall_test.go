@@ -3,6 +3,7 @@ package routing
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -28,15 +29,58 @@ var faults = map[string]error{
 	"not there":   messages.Errorf(messages.InvalidRequest, "%s", textNoSuchModel),
 }
 
-// TestNoRouteLeavesItsWall: every model, kind of id, source Region, fence and
-// pattern of failures; the wall is that of the caller's own Region throughout.
+// kinds are the ways to name a model: each gives the ids of m, and where it is of a
+// Region, for a call from there.
+var kinds = map[string]func(m *catalog.Model, region, partition string) []string{
+	"bare": func(m *catalog.Model, _, _ string) []string {
+		return append([]string{m.ID, m.FirstPartyID, m.MantleID}, m.Aliases...)
+	},
+	"profile": func(m *catalog.Model, _, _ string) (ids []string) {
+		for _, f := range m.Profiles {
+			for _, id := range append([]string{m.ID}, m.Aliases...) {
+				ids = append(ids, f.Prefix+"."+id)
+			}
+		}
+		return ids
+	},
+	"foundation-model ARN": func(m *catalog.Model, region, partition string) []string {
+		return []string{"arn:" + partition + ":bedrock:" + region + "::foundation-model/" + m.ID}
+	},
+	"inference-profile ARN": func(m *catalog.Model, region, partition string) (ids []string) {
+		for _, f := range m.Profiles {
+			ids = append(ids, "arn:"+partition+":bedrock:"+region+":123456789012:inference-profile/"+f.Prefix+"."+m.ID)
+		}
+		return ids
+	},
+	"application profile": func(m *catalog.Model, region, partition string) (ids []string) {
+		for _, f := range append(m.Profiles[:len(m.Profiles):len(m.Profiles)], catalog.Profile{}) {
+			ids = append(ids, "arn:"+partition+":bedrock:"+region+":123456789012:application-inference-profile/"+f.Prefix+"/"+m.ID)
+		}
+		return ids
+	},
+	"provisioned": func(m *catalog.Model, region, partition string) []string {
+		return []string{"arn:" + partition + ":bedrock:" + region + ":123456789012:provisioned-model//" + m.ID}
+	},
+}
+
+// made gives what an account's own thing was made from, which stands in its name.
+func made(arn string) (from string, ok bool) {
+	_, name, _ := strings.Cut(arn, "/")
+	prefix, id, ok := strings.Cut(name, "/")
+	if prefix != "" {
+		id = prefix + "." + id
+	}
+	return id, ok
+}
+
+// TestNoRouteLeavesItsWall takes every model by every kind of id from every source
+// Region, on both surfaces and as a count, through every fence, and fails each
+// attempt in every way and in mixtures. The wall is that of the caller's own Region
+// throughout, and it is what the profile's table says; no call is led outside.
 func TestNoRouteLeavesItsWall(t *testing.T) {
 	c := loaded(t)
-	var names []string
-	for n := range faults {
-		names = append(names, n)
-	}
-	slices.Sort(names)
+	patterns := slices.Sorted(maps.Keys(faults))
+	patterns = append(patterns, "mixed", "mixed again")
 	fenced, err := NewFence(c, []string{"us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-west-3"}, nil, false)
 	if err != nil {
 		t.Fatal(err)
@@ -45,63 +89,62 @@ func TestNoRouteLeavesItsWall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fences := map[string]Fence{"open": {}, "allow": fenced, "deny": denied}
+	fences := map[string]Fence{"open": {}, "allow": fenced, "deny": denied, "allow, deny": fenced.Narrow(denied), "deny, allow": denied.Narrow(fenced), "allow, nested": Fence{}.Narrow(Fence{}.Narrow(fenced))}
 	accounts := []Account{{Name: "a"}, {Name: "b", Regions: []string{"us-east-1", "eu-west-1", "ap-northeast-1"}}}
-	plans, tries := 0, 0
+	policies := map[string]catalog.Policy{"": {}, "mantle": {Mantle: true}, "count": {Counts: true}, "strict": {Strict: true}, "own, called by ARN": {}}
+	type way struct{ id, region, wall, fence string }
+	seen, met := map[way]bool{}, map[string]int{}
+	refs, plans, tries := 0, 0, 0
 	for _, m := range c.Models() {
-		ids := []string{m.ID, m.FirstPartyID}
-		for _, f := range m.Profiles {
-			ids = append(ids, f.Prefix+"."+m.ID)
-		}
-		for _, mantle := range []bool{false, true} {
-			for _, id := range ids {
-				for _, region := range c.Regions() {
-					res, err := c.Resolve(id, region, catalog.Policy{Mantle: mantle})
-					if err != nil {
-						continue
-					}
-					wall := res.Candidates[0].Wall
-					for fence, f := range fences {
-						routes, out := Routes(res, Amazon(), f, accounts)
-						for _, o := range out {
-							if o.Reason == "" {
-								t.Fatalf("%s from %s: ruled out without a reason", id, region)
+		for _, region := range c.Regions() {
+			partition, _ := c.Partition(region)
+			for kind, idsOf := range kinds {
+				for name, policy := range policies {
+					policy.Own, policy.OwnHere = made, name != "own, called by ARN"
+					for _, id := range idsOf(m, region, partition) {
+						res, err := c.Resolve(id, region, policy)
+						if err != nil {
+							continue
+						}
+						refs++
+						met[kind+" "+name]++
+						wall := res.Candidates[0].Wall
+						if want := wallOf(t, c, m, res, region); !wall.Within(want) || !want.Within(wall) {
+							t.Fatalf("%s from %s (%s): wall %q, want %q", id, region, name, wall, want)
+						}
+						for fence, f := range fences {
+							routes, out := Routes(res, Amazon(), f, accounts)
+							for _, o := range out {
+								if o.Reason == "" {
+									t.Fatalf("%s from %s: ruled out without a reason", id, region)
+								}
+							}
+							for _, route := range routes {
+								if bad := outside(route, wall, region, fence, fenced); bad != "" {
+									t.Fatalf("%s from %s (%s, %s): %s", id, region, name, fence, bad)
+								}
+							}
+							w := way{res.Candidates[0].ID, region, wall.String(), fence}
+							if seen[w] || len(routes) == 0 {
+								continue
+							}
+							seen[w] = true
+							for _, pattern := range patterns {
+								plans++
+								tries += lead(t, routes, pattern, uint64(plans), func(route Route, after []string) {
+									if bad := outside(route, wall, region, fence, fenced); bad != "" {
+										t.Fatalf("%s from %s (%s, %s), after %v: %s", id, region, name, fence, after, bad)
+									}
+								})
 							}
 						}
-						r := rand.New(rand.NewPCG(uint64(plans), 1))
-						for range 4 {
-							plans++
-							now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
-							h := NewHealth(Options{Now: func() time.Time { return now }, Rand: r.Float64, Patience: time.Hour, Attempts: 8})
-							p := h.Plan(Call{Routes: routes, Input: 100, MaxTokens: 1000, Prefix: Prefix(plans)})
-							var pattern []string
-							for range 20 {
-								route, wait, err := p.Next()
-								if err != nil {
-									break
+						for _, place := range []Place{Here(), Unknown(), In(fenced.allow)} {
+							routes, _ := Routes(res, place, Fence{}, nil)
+							for _, r := range routes {
+								switch {
+								case place == Unknown() && !wall.Anywhere(), place == In(fenced.allow) && !fenced.allow.Within(wall), r.Wall() != wall:
+									t.Fatalf("%s from %s: an upstream in %+v is given the call", id, region, place)
 								}
-								if wait > 0 {
-									now = now.Add(wait)
-									continue
-								}
-								tries++
-								home := route.Region() == region
-								if !route.Wall().Within(wall) || !wall.Within(route.Wall()) || !route.Reach().Within(wall) || !home && !wall.Contains(route.Region()) {
-									t.Fatalf("%s from %s (%s, after %v): wall %q, but the call goes to %s and reaches %q", id, region, fence, pattern, wall, route.Region(), route.Reach())
-								}
-								switch fence {
-								case "allow":
-									if !route.Reach().Within(fenced.allow) || !fenced.allow.Contains(route.Region()) {
-										t.Fatalf("%s from %s leaves the fence: %s", id, region, route.Reach())
-									}
-								case "deny":
-									if route.Reach().Contains("us-west-2") || route.Reach().Anywhere() {
-										t.Fatalf("%s from %s goes where it is denied: %s", id, region, route.Reach())
-									}
-								}
-								name := names[r.IntN(len(names))]
-								pattern = append(pattern, name)
-								p.Failed(faults[name])
 							}
 						}
 					}
@@ -109,10 +152,82 @@ func TestNoRouteLeavesItsWall(t *testing.T) {
 			}
 		}
 	}
-	if plans < 20000 || tries < plans {
-		t.Fatalf("%d plans, %d tries: the test looks at nothing", plans, tries)
+	for kind := range kinds {
+		if met[kind+" "] == 0 {
+			t.Errorf("no id of kind %s was met", kind)
+		}
 	}
-	t.Logf("%d plans, %d attempts", plans, tries)
+	if refs < 20000 || plans < 20000 || tries < plans {
+		t.Fatalf("%d ids, %d plans, %d tries: the test looks at nothing", refs, plans, tries)
+	}
+	t.Logf("%d ids from Regions, %d plans, %d attempts", refs, plans, tries)
+}
+
+// wallOf is the wall by the tables alone: the destinations of the profile for that
+// source Region, or the Region.
+func wallOf(t *testing.T, c *catalog.Catalog, m *catalog.Model, res *catalog.Resolution, region string) catalog.Wall {
+	t.Helper()
+	if f, ok := m.Profile(res.Profile); ok {
+		to, ok := f.Destinations(region)
+		if !ok {
+			t.Fatalf("%s is no source of %s.%s", region, res.Profile, m.ID)
+		}
+		return to
+	}
+	w, err := c.Wall(region)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// outside says how a route leaves the wall or the fence; "": it does not.
+func outside(route Route, wall catalog.Wall, region, fence string, fenced Fence) string {
+	home := route.Region() == region
+	switch {
+	case !route.Wall().Within(wall) || !wall.Within(route.Wall()):
+		return fmt.Sprintf("its wall %q is not the caller's %q", route.Wall(), wall)
+	case !route.Reach().Within(wall):
+		return fmt.Sprintf("it reaches %q, and the wall is %q", route.Reach(), wall)
+	case !home && !wall.Contains(route.Region()):
+		return route.Region() + " is outside the wall"
+	case strings.Contains(fence, "allow") && (!route.Reach().Within(fenced.allow) || !fenced.allow.Contains(route.Region())):
+		return fmt.Sprintf("it leaves the fence: %s, reaching %q", route.Region(), route.Reach())
+	case strings.Contains(fence, "deny") && (route.Reach().Contains("us-west-2") || route.Reach().Anywhere() || route.Region() == "us-west-2"):
+		return fmt.Sprintf("it goes where it is denied: %s, reaching %q", route.Region(), route.Reach())
+	default:
+		return ""
+	}
+}
+
+// lead runs a call all of whose attempts fail by the pattern.
+func lead(t *testing.T, routes []Route, pattern string, seed uint64, look func(Route, []string)) (tries int) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(seed, 1))
+	names := slices.Sorted(maps.Keys(faults))
+	now := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+	h := NewHealth(Options{Now: func() time.Time { return now }, Rand: r.Float64, Patience: time.Hour, Attempts: 5})
+	p := h.Plan(Call{Routes: routes, Input: 100, MaxTokens: 1000, Prefix: Prefix(seed)})
+	var after []string
+	for range 20 {
+		route, wait, err := p.Next()
+		if err != nil {
+			return tries
+		}
+		if wait > 0 {
+			now = now.Add(wait)
+			continue
+		}
+		tries++
+		look(route, after)
+		name := pattern
+		if faults[name] == nil {
+			name = names[r.IntN(len(names))]
+		}
+		after = append(after, name)
+		p.Failed(faults[name])
+	}
+	return tries
 }
 
 // A source Region that is no destination would see the call: us-west-1 serves
