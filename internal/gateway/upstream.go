@@ -61,7 +61,8 @@ type Counted struct {
 }
 
 // Frame is one event of an answer, or the whole answer of a call that is not
-// streamed. It is valid until the following Next, as with bufio.Scanner.
+// streamed. It is valid until the following Next, as with bufio.Scanner; a whole
+// answer is valid until its Stream is closed.
 type Frame struct {
 	Event string // "message_start" …; EventMessage or EventCount for a whole answer
 	Data  []byte // the event's JSON

@@ -83,7 +83,9 @@ func (x *exchange) readBody(limit int64) (body []byte, release func(), err error
 			buf = append(make([]byte, 0, 2*n), buf...)
 		}
 		// A transport without deadlines (a recorder in a test) reads without one.
-		_ = x.rc.SetReadDeadline(began.Add(bodyGrace + time.Duration(len(buf))*time.Second/bodyRate))
+		if len(buf) == 0 || int64(len(buf)) != x.r.ContentLength { // else the end is all that is to come
+			_ = x.rc.SetReadDeadline(began.Add(bodyGrace + time.Duration(len(buf))*time.Second/bodyRate))
+		}
 		n, err := x.r.Body.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+n]
 		switch {

@@ -137,11 +137,11 @@ func (x *exchange) call(limit int64) (*gateway.Call, func(), error) {
 		RequestID: x.requestID, Operation: x.op, Credential: cred, Start: x.start,
 		WireSum: sha256.Sum256(body), Dialect: gateway.Messages, Data: body, WireLength: int64(len(body)),
 		Ref: x.label, HostRegion: hostRegion(x.r.Host), Mantle: strings.HasPrefix(x.r.Host, "bedrock-mantle."),
-		Version: h.Get("anthropic-version"), Betas: betasOf(h), Options: options, Forward: h, Refused: refused, Hops: hopsOf(h),
+		Version: h.Get("Anthropic-Version"), Betas: betasOf(h), Options: options, Forward: h, Refused: refused, Hops: hopsOf(h),
 		Client: activity.ClientIDs{
-			Session: h.Get("x-claude-code-session-id"), Agent: h.Get("x-claude-code-agent-id"),
-			ParentAgent: h.Get("x-claude-code-parent-agent-id"), Prompt: h.Get("x-claude-code-prompt-id"),
-			Class: h.Get("x-claude-code-request-class"),
+			Session: h.Get("X-Claude-Code-Session-Id"), Agent: h.Get("X-Claude-Code-Agent-Id"),
+			ParentAgent: h.Get("X-Claude-Code-Parent-Agent-Id"), Prompt: h.Get("X-Claude-Code-Prompt-Id"),
+			Class: h.Get("X-Claude-Code-Request-Class"),
 		},
 	}, release, nil
 }
@@ -174,7 +174,7 @@ func (x *exchange) stream(call *gateway.Call, w streamWriter) error {
 
 func betasOf(h http.Header) []string {
 	var betas []string
-	for _, line := range h.Values("anthropic-beta") {
+	for _, line := range h.Values("Anthropic-Beta") {
 		for b := range strings.SplitSeq(line, ",") {
 			if b = strings.TrimSpace(b); b != "" && !slices.Contains(betas, b) {
 				betas = append(betas, b)

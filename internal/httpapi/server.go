@@ -6,6 +6,7 @@ package httpapi
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,6 +67,7 @@ type exchange struct {
 	requestID string
 	start     time.Time
 	begun     bool              // the status has been written
+	bounded   time.Time         // until when the write deadline is late enough
 	cost      func(http.Header) // nil: there is no trailer to set
 }
 
@@ -78,12 +80,23 @@ func (x *exchange) begin(status int) {
 // writeTimeout is how long a client may take no bytes.
 const writeTimeout = 60 * time.Second
 
-// send writes and flushes within writeTimeout. Between writes there is no
-// deadline: HTTP/2 resets a stream when its own passes, written to or not. A
-// transport that has neither deadlines nor buffers does without.
+// writeSlack is how much earlier it may end: so seldom is the deadline of an
+// HTTP/1 connection put off.
+const writeSlack = 5 * time.Second
+
+// send writes and flushes within writeTimeout. HTTP/2 resets a stream when its
+// deadline passes, written to or not, so it has none between writes; HTTP/1 keeps
+// it until the exchange is over. A transport that has neither deadlines nor
+// buffers does without.
 func (x *exchange) send(p []byte) error {
-	_ = x.rc.SetWriteDeadline(time.Now().Add(writeTimeout))
-	defer x.rc.SetWriteDeadline(time.Time{})
+	if now := time.Now(); now.After(x.bounded) {
+		_ = x.rc.SetWriteDeadline(now.Add(writeTimeout))
+		if x.r.ProtoMajor == 1 {
+			x.bounded = now.Add(writeSlack)
+		} else {
+			defer x.rc.SetWriteDeadline(time.Time{})
+		}
+	}
 	if _, err := x.w.Write(p); err != nil {
 		return err
 	}
@@ -96,10 +109,14 @@ func (x *exchange) send(p []byte) error {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{Server: s, w: w, rc: http.NewResponseController(w), r: r, start: s.Now(), requestID: newRequestID()}
 	h := w.Header()
-	h.Set(bedrockapi.HeaderRequestID, x.requestID)
-	h.Set("Request-Id", x.requestID)
-	h.Set("X-Outcrop-Request-Id", x.requestID)
+	id := []string{x.requestID}
+	h[bedrockapi.HeaderRequestID], h["Request-Id"], h["X-Outcrop-Request-Id"] = id, id, id
 	h.Set("X-Outcrop-Upstream", s.Gateway.Upstream.Name())
+	defer func() {
+		if !x.bounded.IsZero() {
+			_ = x.rc.SetWriteDeadline(time.Time{})
+		}
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
@@ -276,5 +293,10 @@ func newRequestID() string {
 	var b [16]byte
 	rand.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	var room [36]byte
+	id := hex.AppendEncode(room[:0], b[:4])
+	for _, at := range [...]int{4, 6, 8} {
+		id = hex.AppendEncode(append(id, '-'), b[at:at+2])
+	}
+	return string(hex.AppendEncode(append(id, '-'), b[10:]))
 }

@@ -33,7 +33,7 @@ func (w *jsonWriter) Frame(f gateway.Frame) error {
 			return nil
 		}
 	}
-	w.body = append(w.body, f.Data...)
+	w.body = f.Data
 	return nil
 }
 
