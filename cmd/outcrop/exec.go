@@ -161,7 +161,7 @@ func answersAs(name, upstream string) bool {
 		return strings.HasPrefix(name, "local/")
 	case upstream == "scripted":
 		return name == "scripted"
-	case strings.HasPrefix(upstream, "scripted:"):
+	case strings.HasPrefix(upstream, "scripted:"), strings.HasPrefix(upstream, "replay:"):
 		return false // the name does not tell the file
 	default:
 		return strings.HasPrefix(upstream, name) // scheme and host

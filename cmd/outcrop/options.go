@@ -74,7 +74,7 @@ type answerOptions struct {
 	Access  string `enum:"all,manual" default:"all" help:"Models that an account has before it asks: all, or none (manual), as at AWS before its first agreement. Default: all."`
 	MaxBody int64  `placeholder:"BYTES" help:"Lower the limits of request bodies to this."`
 
-	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), bedrock (real Amazon Bedrock, billed to your AWS account), scripted (an echo), scripted:FILE, or the http(s) URL of a server that speaks Anthropic Messages. Default: local."`
+	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), bedrock (real Amazon Bedrock, billed to your AWS account), scripted (an echo), scripted:FILE, replay:FILE (what outcrop record has captured), or the http(s) URL of a server that speaks Anthropic Messages. Default: local."`
 	UpstreamModel   string   `placeholder:"NAME" help:"Model name to send to a URL upstream, in place of Claude's."`
 	UpstreamKey     string   `placeholder:"KEY" help:"API key of a URL upstream. Better in the environment than on the command line."`
 	UpstreamCan     []string `default:"images,documents,tools,thinking" enum:"images,documents,tools,thinking,text" placeholder:"WHAT" help:"What a URL upstream can do, of images, documents, tools, thinking; text is nothing more. Documents that it cannot read come to it as the text and pictures of their pages. Default: ${default}."`

@@ -19,6 +19,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/modelfiles"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 	messagesup "github.com/outcrop-dev/outcrop/internal/upstream/messages"
+	"github.com/outcrop-dev/outcrop/internal/upstream/replay"
 	"github.com/outcrop-dev/outcrop/internal/upstream/scripted"
 )
 
@@ -34,6 +35,8 @@ func (s *server) openUpstream(o *serveOptions, self netip.AddrPort, hop string, 
 			return err
 		}
 		return s.openScripted(*scenario)
+	case strings.HasPrefix(o.Upstream, "replay:"):
+		return s.openReplay(strings.TrimPrefix(o.Upstream, "replay:"))
 	case o.Upstream == "local":
 		err := s.openLocal(o, log)
 		if err == nil {
@@ -46,13 +49,33 @@ func (s *server) openUpstream(o *serveOptions, self netip.AddrPort, hop string, 
 	case strings.HasPrefix(o.Upstream, "http://"), strings.HasPrefix(o.Upstream, "https://"):
 		return s.openURL(o, self, hop)
 	default:
-		return fmt.Errorf("--upstream %q: want local, bedrock, scripted, scripted:FILE, or an http(s) URL", o.Upstream)
+		return fmt.Errorf("--upstream %q: want local, bedrock, scripted, scripted:FILE, replay:FILE, or an http(s) URL", o.Upstream)
 	}
 }
 
-func (s *server) openScripted(scenario scripted.Scenario) (err error) {
-	s.Upstream, err = scripted.New(scenario)
-	return err
+func (s *server) openScripted(scenario scripted.Scenario) error {
+	up, err := scripted.New(scenario)
+	if err != nil {
+		return err
+	}
+	if scenario.Recording != "" {
+		recorded, err := replay.Open(scenario.Recording)
+		if err != nil {
+			return err
+		}
+		up.Over(recorded)
+	}
+	s.Upstream = up
+	return nil
+}
+
+func (s *server) openReplay(file string) error {
+	up, err := replay.Open(file)
+	if err != nil {
+		return err
+	}
+	s.Upstream = up
+	return nil
 }
 
 func (s *server) openLocal(o *serveOptions, log *slog.Logger) error {
