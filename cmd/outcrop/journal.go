@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/access"
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/activity/delivery"
+	"github.com/outcrop-dev/outcrop/internal/metrics"
 	"github.com/outcrop-dev/outcrop/internal/sqlstore"
 )
 
@@ -38,7 +41,7 @@ const lastDelivery = 10 * time.Second
 
 // openJournal opens the log, which looks after itself, and delivers from it what
 // logging configurations want, until the server ends.
-func (s *server) openJournal(o *serveOptions, own *access.Service, log *slog.Logger) error {
+func (s *server) openJournal(o *serveOptions, own *access.Service, counted *metrics.Metrics, log *slog.Logger) error {
 	if o.ActivityOff {
 		if len(o.Destinations) > 0 {
 			return errors.New("destinations are delivered from the activity log, and --activity-off keeps none")
@@ -76,6 +79,43 @@ func (s *server) openJournal(o *serveOptions, own *access.Service, log *slog.Log
 		return err
 	})
 	own.Buckets, s.archive = queue, activity.NewArchive(dir, index)
-	s.Journal, s.deliver = store, deliveries(own, queue, o.Strict, log)
+	s.Journal, s.store, s.deliver = store, store, deliveries(own, queue, o.Strict, log)
+	counted.Gauge("outcrop_activity_trouble", "1 while the activity log cannot be written.", func() float64 {
+		if store.Trouble() != nil {
+			return 1
+		}
+		return 0
+	})
+	counted.Gauge("outcrop_activity_bytes", "What the activity log takes on the disk, without its index.", func() float64 {
+		n, err := store.Size()
+		if err != nil {
+			return math.NaN()
+		}
+		return float64(n)
+	})
 	return nil
+}
+
+// ready: a server that answers no call without a record answers none now.
+func (s *server) ready() error {
+	if s.store == nil || !s.required || s.store.Trouble() == nil {
+		return nil
+	}
+	return errors.New("the activity log cannot be written")
+}
+
+// logHealth is what /healthz says of the log. Anyone may read it, so that it
+// names no file.
+func (s *server) logHealth() string {
+	if s.store == nil {
+		return "off"
+	}
+	err := s.store.Trouble()
+	if err == nil {
+		return "ok"
+	}
+	if no, ok := errors.AsType[syscall.Errno](err); ok {
+		return "cannot be written: " + no.Error()
+	}
+	return "cannot be written"
 }

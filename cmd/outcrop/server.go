@@ -58,6 +58,7 @@ type server struct {
 	Data     *datadir.Folder
 	Journal  gateway.Journal   // nil: no calls are kept
 	archive  *activity.Archive // what Journal keeps
+	store    *activity.Store   // behind Journal
 	deliver  gateway.Deliver   // nil: to nowhere
 	lanes    *routing.Health   // of real Bedrock
 	fence    routing.Fence
@@ -67,6 +68,7 @@ type server struct {
 	instance string      // tells this server from one that took its address later
 	quiet    atomic.Bool // the access log pauses
 	leaving  atomic.Bool // /readyz says no
+	required bool        // no call without a record
 	delay    time.Duration
 	drain    time.Duration
 	http     *http.Server
@@ -77,7 +79,7 @@ type server struct {
 
 // startServer listens first, so that a taken port is the first thing to be said.
 func startServer(o *serveOptions, con console) (_ *server, err error) {
-	s := &server{instance: rand.Text(), served: make(chan error, 1), Records: activity.NewRing(ringSize), delay: o.DrainDelay, drain: o.DrainTimeout}
+	s := &server{instance: rand.Text(), served: make(chan error, 1), Records: activity.NewRing(ringSize), delay: o.DrainDelay, drain: o.DrainTimeout, required: o.ActivityRequired}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -122,7 +124,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.openJournal(o, own, logger); err != nil {
+	if err := s.openJournal(o, own, counted, logger); err != nil {
 		return nil, err
 	}
 	counters, err := s.openLimits(&o.limitOptions, logger)
@@ -136,7 +138,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 			Limits: counters, KeyLimits: o.limits()},
 		Auth:   &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account), ValidRegion: s.knows},
 		Access: own, Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
-		Log: logger, Now: time.Now, Health: s.health,
+		Log: logger, Now: time.Now, Health: s.health, Ready: s.ready,
 		Metrics: counted, Outside: o.Metrics == "all", Leaving: &s.leaving,
 	}
 	if o.Metrics == "off" {
@@ -198,7 +200,7 @@ func (p pausable) Record(r activity.Record) {
 }
 
 func (s *server) health() []httpapi.HealthRow {
-	rows := []httpapi.HealthRow{{Name: "instance", Value: s.instance}}
+	rows := []httpapi.HealthRow{{Name: "instance", Value: s.instance}, {Name: "activity_log", Value: s.logHealth()}}
 	if s.Note != "" {
 		rows = append(rows, httpapi.HealthRow{Name: "note", Value: s.Note})
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,9 +17,8 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
-// faults is a disk that fails when it is told to.
+// faults are what files on a disk fail with when they are told to.
 type faults struct {
-	segment.Disk
 	mu    sync.Mutex
 	write error
 	sync  error
@@ -29,7 +30,12 @@ func (d *faults) set(write, sync error) {
 	d.write, d.sync = write, sync
 }
 
-func (d *faults) WriteAt(b []byte, at int64) (int, error) {
+type faultyFile struct {
+	segment.Disk
+	*faults
+}
+
+func (d faultyFile) WriteAt(b []byte, at int64) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.write != nil {
@@ -39,7 +45,7 @@ func (d *faults) WriteAt(b []byte, at int64) (int, error) {
 	return d.Disk.WriteAt(b, at)
 }
 
-func (d *faults) Sync() error {
+func (d faultyFile) Sync() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.sync
@@ -49,7 +55,7 @@ var errFull = errors.New("no space left on device")
 
 func faulty(o Options) (Options, *faults) {
 	d := &faults{}
-	o.wrap = func(real segment.Disk) segment.Disk { d.Disk = real; return d }
+	o.wrap = func(real segment.Disk) segment.Disk { return faultyFile{real, d} }
 	return o, d
 }
 
@@ -112,6 +118,42 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// A day that begins while its file cannot be made has its records in the end.
+func TestFullDiskNewDay(t *testing.T) {
+	for _, mode := range []Durability{Default, Power, Relaxed} {
+		s := openStore(t, t.TempDir(), Options{Durability: mode})
+		path := s.path(DayOf(noon))
+		if err := os.Mkdir(path, 0o700); err != nil { // a file that cannot be opened
+			t.Fatal(err)
+		}
+		call(t, s, "answered", []byte("{}"), Full)
+		s.Record(Record{RequestID: "denied", Time: noon, Status: 403, Principal: "somebody"})
+		if s.Trouble() == nil {
+			t.Errorf("%s: no trouble", mode)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Tend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		call(t, s, "after", []byte("{}"), Full)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]Content{}
+		for _, r := range records(t, s.Dir()) {
+			got[r.RequestID] = r.Content
+		}
+		if want := map[string]Content{"answered": Lost, "denied": NotKept, "after": Kept}; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: records %v, want %v", mode, got, want)
+		}
+		if err := s.Trouble(); err != nil {
+			t.Errorf("%s: %v after it was over", mode, err)
+		}
+	}
+}
+
 // An answer that grows while nothing can be written does not fill the memory.
 func TestFullDiskLongAnswer(t *testing.T) {
 	dir := t.TempDir()
@@ -155,6 +197,45 @@ func TestFailingSync(t *testing.T) {
 		call(t, s, "c", []byte("{}"), Full)
 		s.Close()
 	})
+}
+
+// A log that is required is found to work again without a call: none may come,
+// if a load balancer asks whether this server is ready.
+func TestProbe(t *testing.T) {
+	for _, what := range []string{"write", "sync"} {
+		synctest.Test(t, func(t *testing.T) {
+			o, disk := faulty(Options{Required: true})
+			s := openStore(t, t.TempDir(), o)
+			call(t, s, "a", []byte("{}"), Full)
+			if what == "write" {
+				disk.set(errFull, nil)
+			} else {
+				disk.set(nil, errFull)
+				call(t, s, "b", []byte("{}"), Full)
+				time.Sleep(2 * syncEvery)
+				synctest.Wait()
+			}
+			if _, err := s.Open(t.Context(), Opening{Record: started("denied")}); err == nil {
+				t.Errorf("%s: a call was let in", what)
+			}
+			time.Sleep(2 * troubleEvery)
+			synctest.Wait()
+			if s.Trouble() == nil {
+				t.Errorf("%s: no trouble while nothing can be written", what)
+			}
+			disk.set(nil, nil)
+			time.Sleep(2 * troubleEvery)
+			synctest.Wait()
+			if err := s.Trouble(); err != nil {
+				t.Errorf("%s: %v after it was over", what, err)
+			}
+			call(t, s, "c", []byte("{}"), Full)
+			s.Close()
+			if left, err := filepath.Glob(filepath.Join(s.Dir(), "*"+newSuffix)); err != nil || len(left) > 0 {
+				t.Errorf("%s: %v, %v", what, left, err)
+			}
+		})
+	}
 }
 
 // Power waits for the disk, the other modes do not.

@@ -306,6 +306,7 @@ var errLost = errors.New("a part of the answer could not be written")
 func (e *Entry) writeClose(meta, frames []byte) (at int64, err error) {
 	if e.day == nil { // its segment could not be opened then; it may be now
 		if e.day, err = e.s.hold(DayOf(e.s.o.Now())); err != nil {
+			e.s.later(e, meta)
 			return 0, err
 		}
 	}
@@ -376,6 +377,8 @@ func (s *Store) record(r Record) {
 		e.meta = appendClose(e.meta[:0], head{}, &r)
 		_, err = e.writeClose(e.meta, nil)
 		e.leave()
+	} else {
+		s.later(e, appendClose(nil, head{}, &r))
 	}
 	if err != nil {
 		s.trouble.failed("record "+r.RequestID, err, s.o.Now())

@@ -2,6 +2,7 @@ package activity
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -13,13 +14,18 @@ import (
 )
 
 // tendLoop looks after the files: each minute, when much was written, and when
-// the disk works again.
+// the disk ceases to work and when it works again.
 func (s *Store) tendLoop(ctx context.Context) {
-	every := time.NewTicker(tendEvery)
+	every := time.NewTimer(tendEvery)
 	defer every.Stop()
 	for {
 		if err := s.Tend(ctx); err != nil && ctx.Err() == nil {
 			s.o.Log.Error("activity log: its files cannot be looked after", "error", err)
+		}
+		if s.Trouble() != nil {
+			every.Reset(troubleEvery)
+		} else {
+			every.Reset(tendEvery)
 		}
 		select {
 		case <-ctx.Done():
@@ -38,9 +44,46 @@ func (s *Store) Tend(ctx context.Context) error {
 	s.written.Store(0)
 	now := s.o.Now()
 	s.catchLater()
+	s.probe()
 	s.countStrangers()
 	return errors.Join(s.sealPast(DayOf(now)), s.dropOld(now), s.makeRoom(ctx, DayOf(now)))
 }
+
+// probe sees whether the disk works again where no call may try: with Required
+// they are denied, and a load balancer sends none.
+func (s *Store) probe() {
+	if s.unsaved.now() != nil { // what was to be saved then is lost for good: something new has to be
+		if f, err := s.hold(DayOf(s.o.Now())); err == nil {
+			sum := sha256.Sum256(nil)
+			if _, err := f.file.Append(kindBlob, sum[:]); err == nil {
+				signal(s.dirty)
+			}
+			f.release()
+		}
+	}
+	if s.trouble.now() == nil {
+		return
+	}
+	path := filepath.Join(s.dir, "probe"+newSuffix)
+	f, _, err := segment.Open(path, segment.Options{Wrap: s.o.wrap})
+	if err == nil {
+		_, err = f.Append(kindBlob, make([]byte, probeBytes))
+		err = errors.Join(err, f.Sync(f.End()), f.Close(), os.Remove(path))
+	}
+	if err != nil {
+		os.Remove(path) // it may not be there
+		s.trouble.failed("probe", err, s.o.Now())
+		return
+	}
+	s.lateMu.Lock()
+	defer s.lateMu.Unlock()
+	if len(s.late) == 0 {
+		s.trouble.over()
+	}
+}
+
+// probeBytes: room for a call's record.
+const probeBytes = 64 << 10
 
 // sealPast closes segments that no call holds any more, and moves the marks of
 // the others.
@@ -244,7 +287,8 @@ func (s *Store) strip(ctx context.Context, d Day) (freed int64, err error) {
 
 // late is a record that could not be written when its call was over.
 type late struct {
-	day     *dayFile
+	day     *dayFile // nil: its segment could not even be opened
+	on      Day
 	opening int64
 	meta    []byte
 }
@@ -272,10 +316,13 @@ func (s *Store) later(e *Entry, meta []byte) {
 		s.o.Log.Error("activity log: a record is lost", "id", r.RequestID)
 		return
 	}
-	e.day.mu.Lock()
-	e.day.calls++
-	e.day.mu.Unlock()
-	s.late = append(s.late, late{e.day, e.at.opening, appendClose(nil, h, &r)})
+	l := late{day: e.day, on: DayOf(s.o.Now()), opening: e.at.opening, meta: appendClose(nil, h, &r)}
+	if l.day != nil {
+		l.day.mu.Lock()
+		l.day.calls++
+		l.day.mu.Unlock()
+	}
+	s.late = append(s.late, l)
 	e.at.opening = 0 // it stays open until then
 }
 
@@ -284,7 +331,14 @@ func (s *Store) catchLater() {
 	s.lateMu.Lock()
 	defer s.lateMu.Unlock()
 	for len(s.late) > 0 {
-		l := s.late[0]
+		l := &s.late[0]
+		if l.day == nil {
+			var err error
+			if l.day, err = s.hold(l.on); err != nil {
+				s.trouble.failed("records of before", err, s.o.Now())
+				return
+			}
+		}
 		if _, err := l.day.file.Append(kindClose, l.meta); err != nil {
 			s.trouble.failed("records of before", err, s.o.Now())
 			return
@@ -293,6 +347,7 @@ func (s *Store) catchLater() {
 		delete(l.day.open, l.opening)
 		l.day.calls--
 		l.day.mu.Unlock()
+		s.late[0] = late{}
 		s.late = s.late[1:]
 		signal(s.dirty)
 		signal(s.grown)

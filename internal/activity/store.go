@@ -85,8 +85,12 @@ const (
 // syncEvery is how long the default mode lets the disk lag behind.
 const syncEvery = 10 * time.Millisecond
 
-// tendEvery is how often a Store looks after its files.
-const tendEvery = time.Minute
+// tendEvery is how often a Store looks after its files, troubleEvery how often
+// while they cannot be written.
+const (
+	tendEvery    = time.Minute
+	troubleEvery = 5 * time.Second
+)
 
 // Store is the writing side of the activity log. There may be one on a folder.
 type Store struct {
@@ -130,7 +134,7 @@ func OpenStore(dir string, o Options) (*Store, error) {
 	}
 	s := &Store{o: o, dir: dir, days: map[Day]*dayFile{}, stripped: map[Day]bool{},
 		dirty: make(chan struct{}, 1), grown: make(chan struct{}, 1), tend: make(chan struct{}, 1)}
-	s.trouble.log, s.unsaved.log = o.Log, o.Log
+	s.trouble.log, s.trouble.begun, s.unsaved.log, s.unsaved.begun = o.Log, s.tend, o.Log, s.tend
 	if err := s.recover(); err != nil {
 		s.closeFiles()
 		return nil, fmt.Errorf("activity log: %w", err)
@@ -172,6 +176,9 @@ func (s *Store) Close() error {
 	s.stop()
 	s.tending.Wait()
 	s.catchLater()
+	if n := len(s.late); n > 0 {
+		s.o.Log.Error("activity log: records are lost, since they cannot be written", "records", n)
+	}
 	if s.o.Index != nil {
 		if err := s.CatchUp(context.Background()); err != nil {
 			s.o.Log.Error("activity log: the index is behind; the next start makes it again", "error", err)
@@ -193,6 +200,9 @@ func (s *Store) closeFiles() error {
 
 // Trouble is why the log cannot be written, nil while it can.
 func (s *Store) Trouble() error { return errors.Join(s.trouble.now(), s.unsaved.now()) }
+
+// Size is what the log takes on the disk, without its index.
+func (s *Store) Size() (int64, error) { return s.size() }
 
 // signal wakes who listens; one that is pending is enough.
 func signal(c chan struct{}) {

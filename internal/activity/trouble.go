@@ -10,6 +10,7 @@ import (
 // trouble is the last failure to write, logged at most every ten seconds.
 type trouble struct {
 	log    *slog.Logger
+	begun  chan struct{} // signalled when there is trouble where there was none
 	mu     sync.Mutex
 	err    error
 	said   time.Time
@@ -30,7 +31,9 @@ func (t *trouble) failed(what string, err error, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.err = err
-	t.bad.Store(true)
+	if !t.bad.Swap(true) {
+		signal(t.begun)
+	}
 	if now.Sub(t.said).Abs() < 10*time.Second {
 		t.unsaid++
 		return

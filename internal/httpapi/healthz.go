@@ -45,12 +45,18 @@ func (x *exchange) reads() bool {
 }
 
 // readyz is for load balancers: a server that is about to stop takes calls still,
-// and asks for no more.
+// and asks for no more; one that cannot answer any says so.
 func (x *exchange) readyz() {
+	var ready error
+	if x.Ready != nil {
+		ready = x.Ready()
+	}
 	switch {
 	case !x.reads():
 	case x.Leaving != nil && x.Leaving.Load():
 		http.Error(x.w, "leaving", http.StatusServiceUnavailable)
+	case ready != nil:
+		http.Error(x.w, ready.Error(), http.StatusServiceUnavailable)
 	default:
 		x.reply("text/plain; charset=utf-8", []byte("ready\n"))
 	}

@@ -42,6 +42,7 @@ type Server struct {
 	Health  func() []HealthRow // what /healthz adds
 	Metrics http.Handler       // nil: /metrics is not served
 	Outside bool               // /metrics is for callers from other machines too
+	Ready   func() error       // why /readyz says no, if it does; nil: it never does
 	Leaving *atomic.Bool       // set: /readyz says no, and connections end with their answer; nil: never
 	Log     *slog.Logger
 

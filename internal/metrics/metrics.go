@@ -22,6 +22,7 @@ import (
 // Metrics is an activity.Log, and serves what it has counted.
 type Metrics struct {
 	handler  http.Handler
+	registry *prometheus.Registry
 	calls    *prometheus.CounterVec
 	tokens   *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
@@ -58,8 +59,13 @@ func New(health *routing.Health) *Metrics {
 	if health != nil {
 		r.MustRegister(&lanes{health: health})
 	}
-	m.handler = promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+	m.handler, m.registry = promhttp.HandlerFor(r, promhttp.HandlerOpts{}), r
 	return m
+}
+
+// Gauge adds a figure that is asked for at each scrape. Its name is new.
+func (m *Metrics) Gauge(name, help string, figure func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, figure))
 }
 
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.handler.ServeHTTP(w, r) }

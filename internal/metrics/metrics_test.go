@@ -56,6 +56,7 @@ func TestMetrics(t *testing.T) {
 	}
 
 	m := New(h)
+	m.Gauge("outcrop_activity_bytes", "…", func() float64 { return 42 })
 	m.Record(activity.Record{Operation: "InvokeModel", ModelID: "m", Status: 200, InputBytes: 10, OutputBytes: 20,
 		FirstFrame: time.Second, Duration: 3 * time.Second,
 		Usage: messages.Usage{InputTokens: 3, OutputTokens: 100, CacheReadInputTokens: 5, CacheCreationInputTokens: 7}})
@@ -64,6 +65,7 @@ func TestMetrics(t *testing.T) {
 	m.ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	got := w.Body.String()
 	for _, want := range []string{
+		`outcrop_activity_bytes 42`,
 		`outcrop_calls_total{error="",model="m",operation="InvokeModel",status="200"} 1`,
 		`outcrop_calls_total{error="AccessDeniedException",model="",operation="Converse",status="403"} 1`,
 		`outcrop_tokens_total{class="input",model="m"} 3`,
