@@ -7,9 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/messages"
+	"github.com/outcrop-dev/outcrop/internal/routing"
+	bedrockup "github.com/outcrop-dev/outcrop/internal/upstream/bedrock"
 )
 
 type explainCmd struct {
@@ -18,7 +22,15 @@ type explainCmd struct {
 	Strict bool   `help:"As AWS answers today."`
 	Mantle bool   `help:"As the bedrock-mantle endpoint answers."`
 	JSON   bool   `name:"json" help:"Print JSON."`
-	bookOptions
+
+	Config string    `type:"path" placeholder:"FILE" help:"Configuration file whose accounts, fence and prices hold; default: the one that serve reads."`
+	Prices ownPrices `placeholder:"JSON" help:"Prices of your own, as the list prices of outcrop.yaml."`
+	wayOptions
+}
+
+// BeforeResolve takes what the configuration file says of a server.
+func (c *explainCmd) BeforeResolve(k *kong.Kong, ctx *kong.Context) error {
+	return new(answerOptions).BeforeResolve(k, ctx)
 }
 
 func (explainCmd) Help() string {
@@ -27,15 +39,22 @@ func (explainCmd) Help() string {
   outcrop explain anthropic.claude-opus-4-6-v1:0 --region us-west-2
   outcrop explain anthropic.claude-opus-4-6-v1:0 --region us-west-2 --strict
   outcrop explain eu.anthropic.claude-sonnet-4-5-20250929-v1:0 --region eu-west-2
+  outcrop explain global.anthropic.claude-opus-5 --config outcrop.yaml
+  outcrop explain us.anthropic.claude-opus-5 --region us-east-1 --deny-regions us-west-2
 
-It prints the ways that a call may take, best first, each with its wall: the
-Regions outside of which nothing may see the call. Then what was looked at and
-not taken, and why. Where the call would be refused it prints the refusal and
-exits with 1.`
+It prints the ways that a call to real Amazon Bedrock may take, best first, each
+with its wall: the Regions outside of which nothing may see the call; with the
+accounts and the fence (allow_regions, deny_regions, deny_global) of outcrop.yaml,
+if there are any. Then what was looked at and not taken, and why. Where the call
+would be refused it prints the refusal and exits with 1.`
 }
 
 func (c *explainCmd) Run(con console) error {
-	cat, err := c.catalog()
+	cat, err := catalog.Load(c.Prices...)
+	if err != nil {
+		return err
+	}
+	fence, err := c.fence(cat)
 	if err != nil {
 		return err
 	}
@@ -43,11 +62,46 @@ func (c *explainCmd) Run(con console) error {
 	if err != nil {
 		return c.refused(con, err)
 	}
+	w := newWays(res, fence, c.Accounts)
 	if c.JSON {
-		return con.writeJSON(newExplanation(res, c.Region))
+		err = con.writeJSON(newExplanation(w, c.Region))
+	} else {
+		explain(con.Out, w, c.Region, cat.AsOf())
 	}
-	explain(con.Out, res, c.Region, cat.AsOf())
-	return nil
+	if err == nil && len(w.open) == 0 {
+		return exitCode(1)
+	}
+	return err
+}
+
+// ways is a resolution as the operator's accounts and fence leave it.
+type ways struct {
+	*catalog.Resolution
+	open     []catalog.Candidate
+	accounts map[string][]string // by Region, of the open ones
+	shut     []catalog.RuledOut  // those of the resolution too
+}
+
+func newWays(res *catalog.Resolution, fence routing.Fence, of accounts) ways {
+	var listed []routing.Account
+	for _, a := range of {
+		listed = append(listed, bedrockup.Account{Name: a.Name, Number: a.Number, Regions: a.Regions, Role: a.Role}.Routed())
+	}
+	routes, shut := routing.Routes(res, routing.Amazon(), fence, listed)
+	w := ways{Resolution: res, accounts: map[string][]string{}, shut: append(shut, res.RuledOut...)}
+	open := map[string]bool{}
+	for _, r := range routes {
+		open[r.Region()] = true
+		if r.Account() != "" {
+			w.accounts[r.Region()] = append(w.accounts[r.Region()], r.Account())
+		}
+	}
+	for _, c := range res.Candidates {
+		if open[c.Region] {
+			w.open = append(w.open, c)
+		}
+	}
+	return w
 }
 
 func (c *explainCmd) refused(con console, err error) error {
@@ -76,7 +130,7 @@ func (c *explainCmd) refused(con console, err error) error {
 	return exitCode(1)
 }
 
-func explain(w io.Writer, r *catalog.Resolution, region string, asOf time.Time) {
+func explain(w io.Writer, r ways, region string, asOf time.Time) {
 	best := r.Candidates[0]
 	fmt.Fprintf(w, "%s in %s\n", r.Ref, region)
 	fmt.Fprintf(w, "  model     %s (%s; answers say %s)\n", r.Model.Name, r.Model.ID, r.Model.FirstPartyID)
@@ -85,12 +139,21 @@ func explain(w io.Writer, r *catalog.Resolution, region string, asOf time.Time) 
 	if best.Price.Own != 0 {
 		fmt.Fprintf(w, "            your own (prices in outcrop.yaml): %s\n", ownLine(best.Price.Own))
 	}
-	fmt.Fprintf(w, "  source    %s\n", sourceLine(r, asOf))
+	fmt.Fprintf(w, "  source    %s\n", sourceLine(r.Resolution, asOf))
 	if r.Warning != "" {
 		fmt.Fprintf(w, "  warning   %s\n", r.Warning)
 	}
-	fmt.Fprintln(w, "may go, best first:")
-	for _, g := range together(r.Candidates) {
+	if len(r.open) == 0 {
+		fmt.Fprintln(w, "may go nowhere: the call would be refused")
+	} else {
+		fmt.Fprintln(w, "may go, best first:")
+	}
+	for _, g := range together(r.open) {
+		for i, region := range g.regions {
+			if with := r.accounts[region]; len(with) > 0 {
+				g.regions[i] += " (" + strings.Join(with, ", ") + ")"
+			}
+		}
 		fmt.Fprintf(w, "  %s in %s\n", g.first.ID, strings.Join(g.regions, ", "))
 		fmt.Fprintf(w, "    %s", g.first.Reason)
 		if g.first.Reach != g.first.Wall {
@@ -98,10 +161,10 @@ func explain(w io.Writer, r *catalog.Resolution, region string, asOf time.Time) 
 		}
 		fmt.Fprintln(w)
 	}
-	if len(r.RuledOut) > 0 {
+	if len(r.shut) > 0 {
 		fmt.Fprintln(w, "ruled out:")
 	}
-	for _, o := range r.RuledOut {
+	for _, o := range r.shut {
 		fmt.Fprintf(w, "  %s in %s: %s\n", o.ID, o.Region, o.Reason)
 	}
 }
@@ -191,6 +254,7 @@ type candidateRow struct {
 	Anywhere bool     `json:"anywhere"`
 	Wall     []string `json:"wall"`
 	Reach    []string `json:"reach"`
+	Accounts []string `json:"accounts,omitempty"`
 	Price    priceRow `json:"price"`
 	Reason   string   `json:"reason"`
 }
@@ -201,14 +265,14 @@ type ruledOutRow struct {
 	Reason string `json:"reason"`
 }
 
-func newExplanation(r *catalog.Resolution, region string) explanation {
+func newExplanation(r ways, region string) explanation {
 	e := explanation{Ref: r.Ref, Region: region, Model: r.Model.ID, Profile: r.Profile, Source: r.Source, Confidence: r.Confidence,
 		Warning: r.Warning, Candidates: []candidateRow{}, RuledOut: []ruledOutRow{}}
-	for _, c := range r.Candidates {
+	for _, c := range r.open {
 		e.Candidates = append(e.Candidates, candidateRow{c.ID, c.Region, c.Endpoint.String(), c.Wall.Anywhere(),
-			append([]string{}, c.Wall.Regions()...), append([]string{}, c.Reach.Regions()...), newPriceRow(c.Price), c.Reason})
+			append([]string{}, c.Wall.Regions()...), append([]string{}, c.Reach.Regions()...), r.accounts[c.Region], newPriceRow(c.Price), c.Reason})
 	}
-	for _, o := range r.RuledOut {
+	for _, o := range r.shut {
 		e.RuledOut = append(e.RuledOut, ruledOutRow(o))
 	}
 	return e

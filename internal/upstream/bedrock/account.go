@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/outcrop-dev/outcrop/internal/routing"
 )
 
 // Account is an AWS account that calls are made with. Without Role, Bearer and
@@ -34,6 +36,11 @@ func (a Account) number() string {
 		return p[4]
 	}
 	return a.Number
+}
+
+// Routed is what routing has to know of a.
+func (a Account) Routed() routing.Account {
+	return routing.Account{Name: a.Name, Number: a.number(), Regions: a.Regions}
 }
 
 // account is an Account that is ready.

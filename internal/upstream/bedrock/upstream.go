@@ -105,7 +105,7 @@ func New(ctx context.Context, opts Options) (*Upstream, error) {
 			return nil, fmt.Errorf("bedrock: account %q: %w", a.Name, err)
 		}
 		u.accounts[a.Name] = acc
-		u.listed = append(u.listed, routing.Account{Name: a.Name, Number: a.number(), Regions: a.Regions})
+		u.listed = append(u.listed, a.Routed())
 	}
 	return u, nil
 }
