@@ -46,12 +46,9 @@ const (
 )
 
 func (c *execCmd) Run(ctx context.Context, con console, k *kong.Context) error {
-	args := c.Command
-	if args[0] == "--" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		return errors.New("exec: name a command: outcrop exec -- CMD")
+	args, err := commandOf("exec", c.Command)
+	if err != nil {
+		return err
 	}
 	env, stop, err := c.pointed(ctx, args, con, named(k, "upstream"))
 	if err != nil {
@@ -62,6 +59,17 @@ func (c *execCmd) Run(ctx context.Context, con console, k *kong.Context) error {
 		return exitCode(exitSignal + 2) // Ctrl-C; from here on signals are the command's
 	}
 	return runCommand(args, env.Environ(os.Environ()), con)
+}
+
+// commandOf is what a verb is to run, without the -- before it.
+func commandOf(verb string, args []string) ([]string, error) {
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return nil, fmt.Errorf("%[1]s: name a command: outcrop %[1]s -- CMD", verb)
+	}
+	return args, nil
 }
 
 // pointed finds or starts the server. upstreamNamed: the user said who is to

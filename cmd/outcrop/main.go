@@ -22,11 +22,12 @@ var version = "dev"
 // cli is the command line. Each flag has an environment twin, OUTCROP_ and its
 // name; serve and run read a file as well.
 type cli struct {
-	Run   runCmd   `cmd:"" group:"server" help:"Start a server, say hello through it, show how to point clients at it, and serve."`
-	Serve serveCmd `cmd:"" group:"server" help:"Serve Bedrock on a local address."`
-	Exec  execCmd  `cmd:"" group:"server" help:"Run a command with its clients pointed at the server; starts one if none runs."`
-	Env   envCmd   `cmd:"" group:"server" help:"Print the environment that points clients at the server."`
-	Tour  tourCmd  `cmd:"" group:"server" help:"Show each promise of the page, executed."`
+	Run    runCmd    `cmd:"" group:"server" help:"Start a server, say hello through it, show how to point clients at it, and serve."`
+	Serve  serveCmd  `cmd:"" group:"server" help:"Serve Bedrock on a local address."`
+	Exec   execCmd   `cmd:"" group:"server" help:"Run a command with its clients pointed at the server; starts one if none runs."`
+	Record recordCmd `cmd:"" group:"server" help:"Run a command as exec does, and keep its calls and their answers in a file."`
+	Env    envCmd    `cmd:"" group:"server" help:"Print the environment that points clients at the server."`
+	Tour   tourCmd   `cmd:"" group:"server" help:"Show each promise of the page, executed."`
 
 	Send  sendCmd  `cmd:"" group:"ask" help:"Ask a model, and print its answer."`
 	Count countCmd `cmd:"" group:"ask" help:"Count the tokens of a prompt."`

@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/outcrop-dev/outcrop/internal/datadir"
+	"github.com/outcrop-dev/outcrop/internal/recording"
 )
 
 const (
@@ -64,6 +65,7 @@ type serveOptions struct {
 	InsecureSkipAuth bool `help:"Let everyone in. Only on a loopback address."`
 
 	temporary bool // it ends with the command that started it: see state
+	tape      *recording.Tape
 }
 
 // answerOptions are what any command says that starts a server: how it answers.

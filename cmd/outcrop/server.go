@@ -136,7 +136,8 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Access: own, Log: logs, Now: time.Now,
 			Documents: documents, Lossy: o.Lossy == "warn", Health: s.lanes, Fence: s.fence, Accounts: s.accounts, Journal: s.Journal, Deliver: s.deliver,
 			Limits: counters, KeyLimits: o.limits()},
-		Auth:   &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account), ValidRegion: s.knows},
+		Auth: &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account), ValidRegion: s.knows},
+		Keys: s.Data, Archive: s.archive, Prices: func(model string) (any, error) { return bookOf(s.Catalog, model) },
 		Access: own, Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health, Ready: s.ready,
 		Metrics: counted, Outside: o.Metrics == "all", Leaving: &s.leaving,
@@ -144,7 +145,11 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	if o.Metrics == "off" {
 		handler.Metrics = nil
 	}
-	s.http = httpapi.NewHTTPServer(handler, logger)
+	var front http.Handler = handler
+	if o.tape != nil {
+		front = o.tape.Handler(handler)
+	}
+	s.http = httpapi.NewHTTPServer(front, logger)
 	scheme := "http"
 	if o.Tls {
 		cfg, err := tlsConfig(s.Data, addr.Addr().Unmap().String())
