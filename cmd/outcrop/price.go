@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // ownPrices are the operator's, over those of the list.
@@ -101,27 +102,38 @@ func (c *priceListCmd) Run(con console) error {
 	if err != nil {
 		return err
 	}
+	book, err := bookOf(cat, c.Model)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return con.writeJSON(book)
+	}
+	return printBook(con.Out, book.Prices, book.Sources, cat.AsOf())
+}
+
+// priceBook is the book as JSON, here and in the admin API.
+type priceBook struct {
+	AsOf    string      `json:"as_of"`
+	Prices  []bookRow   `json:"prices"`
+	Sources []sourceRow `json:"sources"`
+}
+
+// bookOf is the book of one model, or of all of them.
+func bookOf(cat *catalog.Catalog, model string) (priceBook, error) {
 	models := cat.Models()
-	if c.Model != "" {
-		m, ok := cat.Lookup(c.Model)
+	if model != "" {
+		m, ok := cat.Lookup(model)
 		if !ok {
-			return fmt.Errorf("no Claude model on Amazon Bedrock has the id %q: %s models", c.Model, self())
+			return priceBook{}, messages.Errorf(messages.NotFound, "no Claude model on Amazon Bedrock has the id %q", model).WithHint("outcrop models lists them")
 		}
 		models = []*catalog.Model{m}
 	}
-	var rows []bookRow
+	book := priceBook{AsOf: date(cat.AsOf()), Prices: []bookRow{}, Sources: priceSources(models, model != "")}
 	for _, m := range models {
-		rows = append(rows, bookRows(m)...)
+		book.Prices = append(book.Prices, bookRows(m)...)
 	}
-	sources := priceSources(models, c.Model != "")
-	if c.JSON {
-		return con.writeJSON(struct {
-			AsOf    string      `json:"as_of"`
-			Prices  []bookRow   `json:"prices"`
-			Sources []sourceRow `json:"sources"`
-		}{date(cat.AsOf()), rows, sources})
-	}
-	return printBook(con.Out, rows, sources, cat.AsOf())
+	return book, nil
 }
 
 // bookRows lists every price of a model: kinds of endpoint that cost the same

@@ -110,3 +110,12 @@ func knownQuery(u *url.URL, known []string) error {
 	}
 	return nil
 }
+
+// AdminOperations names the operations of the admin API, as records do.
+func AdminOperations() []string {
+	names := make([]string, len(admins))
+	for i, a := range admins {
+		names[i] = a.Name
+	}
+	return names
+}

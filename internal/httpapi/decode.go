@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
@@ -34,9 +35,15 @@ func decode(body []byte, into any) error {
 		return nil
 	}
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return refuse("#/" + strings.ReplaceAll(wrong.Field, ".", "/") + ": expected " + jsonKind(wrong.Type) + ", found " + wrong.Value)
+		return refuse("#/" + memberPath(wrong.Field) + ": expected " + jsonKind(wrong.Type) + ", found " + wrong.Value)
 	}
 	return refuse(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// memberPath is a path of members. Go names embedded structs in it, which no
+// document has.
+func memberPath(field string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(field, "."), func(s string) bool { return s != "" && 'A' <= s[0] && s[0] <= 'Z' }), "/")
 }
 
 var textual = reflect.TypeFor[encoding.TextUnmarshaler]()
