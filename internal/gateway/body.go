@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/sha256"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
@@ -63,11 +64,12 @@ func NewBody(d Dialect, data []byte) (*Body, error) {
 	if d == Converse {
 		known = converseKeys
 	}
-	members, err := jsonspan.Scan(make(jsonspan.Members, 0, 16), data, known)
+	var room [16]jsonspan.Member
+	members, err := jsonspan.Scan(room[:0], data, known)
 	if err != nil {
 		return nil, malformed(err)
 	}
-	return &Body{dialect: d, data: data, members: members}, nil
+	return &Body{dialect: d, data: data, members: slices.Clone(members)}, nil
 }
 
 // malformed words a refusal of jsonspan, whose reasons are fit to be shown.

@@ -65,47 +65,59 @@ func (m *Meter) see(f Frame) error {
 	m.Bytes += int64(len(f.Data))
 	switch f.Event {
 	case messages.EventMessageStart:
-		var e messages.StartEvent
-		if err := json.Unmarshal(f.Data, &e); err != nil {
+		v, err := values(f.Data, "message")
+		if err == nil {
+			v, err = values(v[0], "usage")
+		}
+		if err == nil {
+			err = m.Usage.Fold(v[0])
+		}
+		if err != nil {
 			return badFrame(err)
 		}
-		e.Message.Usage.Apply(&m.Usage)
 	case messages.EventMessageDelta:
-		var e messages.DeltaEvent
-		if err := json.Unmarshal(f.Data, &e); err != nil {
-			return badFrame(err)
+		v, err := values(f.Data, "usage", "delta")
+		if err == nil {
+			err = m.Usage.Fold(v[0])
 		}
-		e.Usage.Apply(&m.Usage)
-		if e.Delta.StopReason != "" {
-			m.StopReason = e.Delta.StopReason
+		if err == nil {
+			v, err = values(v[1], "stop_reason")
+		}
+		if err == nil {
+			err = m.stopped(v[0])
+		}
+		if err != nil {
+			return badFrame(err)
 		}
 	case messages.EventContentBlockDelta, converse.ContentBlockDelta:
 		m.written += max(int64(len(f.Data))-deltaFrame, 1)
 	case messages.EventMessageStop:
 		m.done = true
 	case EventMessage:
-		var e struct {
-			StopReason string              `json:"stop_reason"`
-			Usage      messages.UsageDelta `json:"usage"`
+		v, err := values(f.Data, "usage", "stop_reason")
+		if err == nil {
+			err = m.Usage.Fold(v[0])
 		}
-		if err := json.Unmarshal(ending(f.Data), &e); err != nil {
+		if err == nil {
+			err = m.stopped(v[1])
+		}
+		if err != nil {
 			return badFrame(err)
-		}
-		e.Usage.Apply(&m.Usage)
-		m.StopReason, m.done = e.StopReason, true
-	case EventAnswer, converse.Metadata:
-		var e struct {
-			StopReason string        `json:"stopReason"`
-			Usage      converseUsage `json:"usage"`
-		}
-		if err := json.Unmarshal(f.Data, &e); err != nil {
-			return badFrame(err)
-		}
-		m.Usage = e.Usage.messages()
-		if e.StopReason != "" {
-			m.StopReason = e.StopReason
 		}
 		m.done = true
+	case EventAnswer, converse.Metadata:
+		v, err := values(f.Data, "usage", "stopReason")
+		var usage converseUsage
+		if err == nil && v[0] != nil {
+			err = json.Unmarshal(v[0], &usage)
+		}
+		if err == nil {
+			err = m.stopped(v[1])
+		}
+		if err != nil {
+			return badFrame(err)
+		}
+		m.Usage, m.done = usage.messages(), true
 	case converse.MessageStop:
 		var e struct {
 			StopReason string `json:"stopReason"`
@@ -126,24 +138,44 @@ func (m *Meter) see(f Frame) error {
 	return nil
 }
 
-// ending is a message without its content, which is most of it and says nothing
-// here. What cannot be taken apart stays whole.
-func ending(message []byte) []byte {
-	var room [16]jsonspan.Member
-	members, err := jsonspan.Scan(room[:0], message, nil)
-	if err != nil {
-		return message
+// stopped reads a stop reason; nil and "" are none.
+func (m *Meter) stopped(raw []byte) error {
+	if raw == nil {
+		return nil
 	}
-	rest := append(make([]byte, 0, 512), '{')
-	for _, key := range []string{"stop_reason", "usage"} {
-		if m, ok := members.Get(key); ok {
-			if len(rest) > 1 {
-				rest = append(rest, ',')
-			}
-			rest = append(append(append(append(rest, '"'), key...), '"', ':'), m.Value(message)...)
+	why, err := stringOf(raw)
+	if why != "" {
+		m.StopReason = why
+	}
+	return err
+}
+
+// values are those of two members of an object at most, nil where one is not
+// there or null. The content of a message, which is most of it, is not decoded.
+// Where jsonspan is stricter than encoding/json, the answer is taken as it is.
+func values(object []byte, keys ...string) (found [2][]byte, err error) {
+	if object == nil {
+		return found, nil
+	}
+	var room [16]jsonspan.Member
+	members, err := jsonspan.Scan(room[:0], object, nil)
+	var loose map[string]json.RawMessage
+	if err != nil {
+		if err := json.Unmarshal(object, &loose); err != nil {
+			return found, err
 		}
 	}
-	return append(rest, '}')
+	for i, key := range keys {
+		if m, ok := members.Get(key); ok {
+			found[i] = m.Value(object)
+		} else {
+			found[i] = loose[key]
+		}
+		if string(found[i]) == "null" {
+			found[i] = nil
+		}
+	}
+	return found, nil
 }
 
 // converseUsage is usage as Converse spells it.

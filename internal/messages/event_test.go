@@ -1,7 +1,6 @@
 package messages
 
 import (
-	"encoding/json"
 	"testing"
 )
 
@@ -45,17 +44,32 @@ func TestEventTypeAllocatesNothing(t *testing.T) {
 	}
 }
 
-func TestUsageDelta(t *testing.T) {
+func TestUsageFold(t *testing.T) {
 	u := Usage{InputTokens: 10, CacheReadInputTokens: 5, OutputTokens: 1}
-	var d UsageDelta
-	if err := json.Unmarshal([]byte(`{"output_tokens":7,"cache_read_input_tokens":0,"input_tokens":null,"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":3}}`), &d); err != nil {
-		t.Fatal(err)
+	for _, raw := range []string{
+		`{"output_tokens":7,"cache_read_input_tokens":0,"input_tokens":null,"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":3}}`,
+		`{"cache_creation":null,"server_tool_use":{"web_search_requests":1},"service_tier":"standard"}`,
+	} {
+		if err := u.Fold([]byte(raw)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	d.Apply(&u)
 	if u.InputTokens != 10 || u.OutputTokens != 7 || u.CacheReadInputTokens != 0 || u.CacheCreationInputTokens != 3 || u.CacheCreation.Ephemeral1h != 3 {
 		t.Fatalf("%+v", u)
 	}
 	if u.PromptTokens() != 13 {
 		t.Errorf("prompt %d", u.PromptTokens())
+	}
+	aws := []byte(`{"input_tokens":9,"output_tokens":-1,"cache_creation_input_tokens":6,"cache_read_input_tokens":0,"cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":2}}`)
+	if err := u.Fold(aws); err != nil || u.InputTokens != 9 || u.OutputTokens != 0 || u.CacheCreation.Ephemeral5m != 4 || u.CacheCreation.Ephemeral1h != 2 {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if n := testing.AllocsPerRun(100, func() { u.Fold(aws) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	for _, raw := range []string{`{"input_tokens":1.5}`, `{"output_tokens":"7"}`, `7`, `{"cache_creation":5}`, `{"input_tokens":`} {
+		if err := u.Fold([]byte(raw)); err == nil {
+			t.Errorf("%s: no error", raw)
+		}
 	}
 }
