@@ -2,21 +2,38 @@ package bedrock
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/messages"
+	"github.com/outcrop-dev/outcrop/internal/routing"
 )
 
-// TestLive calls AWS itself, once for each operation, with the default chain: a
-// few cents at most. OUTCROP_TEST_AWS_REGION and OUTCROP_TEST_AWS_MODEL choose
-// where and what.
+// TestLive calls AWS itself, every operation once, with the default chain: a few
+// cents at most. OUTCROP_TEST_AWS_REGION, OUTCROP_TEST_AWS_MODEL and
+// OUTCROP_TEST_AWS_MANTLE_MODEL choose where and what.
 func TestLive(t *testing.T) {
 	if os.Getenv("OUTCROP_TEST_AWS") != "1" {
 		t.Skip("SKIPPED: no call to real AWS was made; set OUTCROP_TEST_AWS=1 to spend a few cents on it")
 	}
+	everyOperation(t, Options{})
+}
+
+// TestLiveOnTheDouble holds the live test to the double, so that it is known to
+// run before it costs anything.
+func TestLiveOnTheDouble(t *testing.T) {
+	d := playAWS(t, nil)
+	everyOperation(t, Options{Endpoints: Endpoints{Runtime: d.URL + "/{region}", Mantle: d.URL + "/{region}"},
+		Accounts: []Account{{Credentials: static{keyID, keySecret, ""}}}})
+}
+
+func everyOperation(t *testing.T, o Options) {
+	o.FirstContent, o.Idle = time.Minute, time.Minute
 	region, model := "us-east-1", "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 	if v := os.Getenv("OUTCROP_TEST_AWS_REGION"); v != "" {
 		region = v
@@ -24,7 +41,7 @@ func TestLive(t *testing.T) {
 	if v := os.Getenv("OUTCROP_TEST_AWS_MODEL"); v != "" {
 		model = v
 	}
-	u, err := New(t.Context(), Options{FirstContent: time.Minute, Idle: time.Minute})
+	u, err := New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,20 +68,75 @@ func TestLive(t *testing.T) {
 			}
 		})
 	}
-	t.Run("CountTokens", func(t *testing.T) {
-		if c, err := u.CountTokens(t.Context(), r, request(t, hello, false)); err != nil || c.Tokens < 5 || c.Tokens > 50 || c.Estimate {
-			t.Errorf("%+v %v", c, err)
-		}
-	})
-	t.Run("native Messages", func(t *testing.T) {
-		u.opts.NativeMessages = true
-		s, err := u.Send(t.Context(), r, request(t, hello, true))
+	for name, req := range map[string]gateway.Request{
+		"CountTokens": request(t, hello, false), "CountTokens of Converse": requestIn(t, gateway.Converse, converse, false),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c, err := u.CountTokens(t.Context(), r, req); err != nil || c.Tokens < 2 || c.Tokens > 50 || c.Estimate {
+				t.Errorf("%+v %v", c, err)
+			}
+		})
+	}
+	said := func(t *testing.T, u *Upstream, r routing.Route, stream bool) {
+		s, err := u.Send(t.Context(), r, request(t, hello, stream))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		if events, _, _, err := pull(s); err != nil || events[len(events)-1] != messages.EventMessageStop {
+		last := gateway.EventMessage
+		if stream {
+			last = messages.EventMessageStop
+		}
+		if events, _, _, err := pull(s); err != nil || events[len(events)-1] != last || s.UpstreamRequestID() == "" {
 			t.Errorf("%v %v", events, err)
 		}
+	}
+	o.NativeMessages = true
+	native, err := New(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer native.Close()
+	mantle, err := mantleRoute(region)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stream := range []bool{false, true} {
+		t.Run(fmt.Sprintf("Messages on bedrock-runtime, stream %t", stream), func(t *testing.T) { said(t, native, r, stream) })
+		t.Run(fmt.Sprintf("Messages on bedrock-mantle, stream %t", stream), func(t *testing.T) { said(t, u, mantle, stream) })
+	}
+	t.Run("count_tokens on bedrock-mantle", func(t *testing.T) {
+		if c, err := u.CountTokens(t.Context(), mantle, request(t, hello, false)); err != nil || c.Tokens < 2 || c.Tokens > 50 || c.Estimate {
+			t.Errorf("%+v %v", c, err)
+		}
 	})
+	t.Run("what AWS refuses", func(t *testing.T) {
+		_, err := u.Send(t.Context(), r, request(t, strings.Replace(hello, `"max_tokens":20`, `"max_tokens":0`, 1), false))
+		if e := asError(t, err); e.Kind != messages.InvalidRequest && e.Kind != messages.ModelRejected || e.RequestID == "" {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// mantleModel is on bedrock-mantle in most of its Regions, and cheap.
+const mantleModel = "anthropic.claude-haiku-4-5"
+
+func mantleRoute(region string) (routing.Route, error) {
+	model := mantleModel
+	if v := os.Getenv("OUTCROP_TEST_AWS_MANTLE_MODEL"); v != "" {
+		model = v
+	}
+	c, err := theCatalog()
+	if err != nil {
+		return routing.Route{}, err
+	}
+	res, err := c.Resolve(model, region, catalog.Policy{Mantle: true})
+	if err != nil {
+		return routing.Route{}, err
+	}
+	all, _ := routing.Routes(res, routing.Amazon(), routing.Fence{}, nil)
+	if len(all) == 0 || !all[0].Mantle() {
+		return routing.Route{}, fmt.Errorf("%s is not on bedrock-mantle in %s", model, region)
+	}
+	return all[0], nil
 }
