@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 			fmt.Println("Claude Code at", os.Getenv("ANTHROPIC_BEDROCK_BASE_URL"), strings.Join(os.Args[1:], " "))
 		},
 		"catcher": catcher,
+		"talker":  talker,
 	})
 }
 
