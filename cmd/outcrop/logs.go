@@ -28,6 +28,7 @@ func activityFile(data string) string { return filepath.Join(data, activityIndex
 type logsCmd struct {
 	List   logsListCmd   `cmd:"" default:"withargs" help:"List calls, the newest last."`
 	Show   logsShowCmd   `cmd:"" help:"Show one call as a conversation."`
+	Replay logsReplayCmd `cmd:"" help:"Send a call's request again, here or elsewhere."`
 	Export logsExportCmd `cmd:"" help:"Write calls as records of AWS's model invocation logging, one a line."`
 }
 

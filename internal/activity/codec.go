@@ -66,6 +66,9 @@ func (c *codec) record(r *Record) {
 	r.Content = Content(content)
 	c.delivery(49, &r.Deliver)
 	c.flag(50, &r.OwnPrice)
+	c.text(51, &r.Version)
+	c.texts(52, &r.Betas)
+	c.text(53, &r.Guardrail)
 }
 
 const maxField = 64

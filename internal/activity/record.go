@@ -60,6 +60,9 @@ type Record struct {
 	Trace       string            // X-Amzn-Bedrock-Trace
 	Latency     string            // performanceConfig
 	Tier        string            // X-Amzn-Bedrock-Service-Tier
+	Version     string            // anthropic-version, of the header
+	Betas       []string          // anthropic-beta, of the header
+	Guardrail   string            // its identifier, a space and its version
 	Metadata    map[string]string // signed request metadata
 	Client      ClientIDs
 

@@ -65,9 +65,9 @@ func (s *Store) countStrangers() {
 
 // shorten cuts what a caller who is not known has sent.
 func shorten(r *Record) {
-	for _, s := range []*string{&r.Operation, &r.Ref, &r.Error, &r.Trace, &r.Latency, &r.Tier, &r.Region,
+	for _, s := range []*string{&r.Operation, &r.Ref, &r.Error, &r.Trace, &r.Latency, &r.Tier, &r.Region, &r.Version, &r.Guardrail,
 		&r.Client.Session, &r.Client.Agent, &r.Client.ParentAgent, &r.Client.Prompt, &r.Client.Class} {
 		*s = (*s)[:min(len(*s), strangerText)]
 	}
-	r.Metadata, r.Warnings, r.Deliver = nil, nil, nil
+	r.Metadata, r.Warnings, r.Betas, r.Deliver = nil, nil, nil, nil
 }

@@ -390,6 +390,10 @@ func (g *Gateway) recordOf(ctx context.Context, call *Call, t *trail, err error)
 		rec.Region, rec.Ref, options = t.head.Region, t.head.Ref, t.head.Options
 	}
 	rec.Trace, rec.Metadata, rec.Latency, rec.Tier = options.Trace, options.Metadata, options.Latency, options.ServiceTier
+	rec.Version, rec.Betas = call.Version, call.Betas
+	if options.GuardrailID != "" {
+		rec.Guardrail = options.GuardrailID + " " + options.GuardrailVersion
+	}
 	if t.model != nil {
 		rec.ModelID = t.model.ID
 	}
