@@ -41,7 +41,7 @@ func (g *Gateway) invoke(ctx context.Context, lease *Lease, req Request, t *trai
 		t.route = &lease.grant.routes[0]
 		return g.send(ctx, *t.route, req)
 	}
-	call := routing.Call{Routes: lease.grant.routes, Input: routing.Estimate(req.Body.Bytes()), MaxTokens: req.Head.MaxTokens}
+	call := routing.Call{Routes: lease.grant.routes, Input: routing.Estimate(req.Body.Bytes()), MaxTokens: req.Head.MaxTokens, Counts: req.Counts()}
 	call.Prefix, call.CacheTTL = g.prefix(req)
 	call.Deadline, _ = ctx.Deadline()
 	t.plan = g.Health.Plan(call)

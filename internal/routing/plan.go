@@ -13,6 +13,7 @@ type Call struct {
 	Routes    []Route // from Routes: best first, one model, one wall
 	Input     int64   // tokens, estimated
 	MaxTokens int64
+	Counts    bool          // it counts tokens: AWS takes nothing for that from what generates
 	Prefix    Prefix        // zero: nothing is cached
 	CacheTTL  time.Duration // 0: five minutes
 	Deadline  time.Time     // zero: none
@@ -67,7 +68,20 @@ func (h *Health) Plan(c Call) *Plan {
 	if c.CacheTTL <= 0 {
 		c.CacheTTL = cacheTTL
 	}
+	if c.Counts {
+		c.Input, c.MaxTokens, c.Prefix = 0, 0, 0
+	}
 	return &Plan{health: h, call: c, need: reserved(c.Input, c.MaxTokens)}
+}
+
+// lane needs the mutex. Counts have lanes of their own: they have quotas of their
+// own, and may be refused where generating is not.
+func (p *Plan) lane(r Route, now time.Time) *lane {
+	k := r.key()
+	if p.call.Counts {
+		k.ID = "count of " + k.ID
+	}
+	return p.health.lane(k, now)
 }
 
 // Tries lists the attempts so far; the last may be the one that serves.
@@ -112,7 +126,7 @@ func (p *Plan) Next() (Route, time.Duration, error) {
 		}
 	}
 	r := p.call.Routes[best]
-	l := h.lane(r.key(), now)
+	l := p.lane(r, now)
 	if p.try(r) != nil {
 		h.budget.spend()
 	}
@@ -145,7 +159,7 @@ func (p *Plan) choose(now time.Time) int {
 	h := p.health
 	if len(p.tries) == 0 && p.call.Prefix != 0 {
 		if i := h.lies(p.call.Prefix, p.call.Routes, now); i >= 0 {
-			if w, _ := h.lane(p.call.Routes[i].key(), now).wait(now, p.need); w == 0 {
+			if w, _ := p.lane(p.call.Routes[i], now).wait(now, p.need); w == 0 {
 				return i
 			}
 		}
@@ -157,7 +171,7 @@ func (p *Plan) choose(now time.Time) int {
 	}
 	best, bestScore, bestRoom := -1, -1, 0.0
 	for i, r := range p.call.Routes {
-		l := h.lane(r.key(), now)
+		l := p.lane(r, now)
 		t := p.try(r)
 		if t != nil && (t.closed || !h.budget.affords()) {
 			continue
@@ -248,7 +262,7 @@ func (p *Plan) later(now time.Time) time.Duration {
 func (p *Plan) doubt(now time.Time) int {
 	best, bestRoom := -1, 0.0
 	for i, r := range p.call.Routes {
-		l := p.health.lane(r.key(), now)
+		l := p.lane(r, now)
 		if p.try(r) != nil || !l.doubtful(now, p.need) {
 			continue
 		}

@@ -257,6 +257,55 @@ func TestSticky(t *testing.T) {
 	})
 }
 
+// A count takes no tokens of those that generate, is not kept off by them, teaches
+// them nothing, and moves no conversation.
+func TestCounts(t *testing.T) {
+	routes := routesTo(t, opus46, usRegions[:2]...)
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHealth(Options{Quota: func(k Key) Quota {
+			if k.ID != opus46 {
+				return Quota{}
+			}
+			return Quota{RPM: 2, TPM: 5000}
+		}})
+		prefix := h.PrefixOf([]byte("x"))
+		count := func(script map[string][]string) string {
+			p := h.Plan(Call{Routes: routes, Counts: true, Input: 1e6, MaxTokens: 1e6, Prefix: prefix})
+			path, _, err := run(t, p, script)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Done(messages.Usage{})
+			return strings.Join(path, " ")
+		}
+		for range 20 {
+			if got := count(nil); got != "us-east-1" {
+				t.Fatalf("a count went %s", got)
+			}
+		}
+		if got := count(map[string][]string{"us-east-1": {"requests"}}); got != "us-east-1 us-east-2" {
+			t.Fatalf("went %s", got)
+		}
+		for range 2 {
+			p := h.Plan(Call{Routes: routes, Input: 100, MaxTokens: 100, Prefix: prefix})
+			path, _, err := run(t, p, nil)
+			p.Done(messages.Usage{InputTokens: 100})
+			if strings.Join(path, " ") != "us-east-1" || err != nil {
+				t.Errorf("after the counts a call went %v, %v", path, err)
+			}
+		}
+		for _, l := range h.Lanes() {
+			if l.Region == "us-east-1" && l.ID == opus46 && l.Left.TPM != 4800 {
+				t.Errorf("%v: %d tokens are left of 5000; two calls used 200", l.Key, l.Left.TPM)
+			}
+		}
+		p := h.Plan(Call{Routes: routes, Counts: true, MaxTokens: 1000})
+		p.Next()
+		p.Failed(faults["timeout"])
+		p.Close()
+	})
+}
+
 func TestBreaker(t *testing.T) {
 	routes := routesTo(t, opus46, usRegions[:2]...)
 	synctest.Test(t, func(t *testing.T) {
