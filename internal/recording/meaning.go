@@ -113,9 +113,16 @@ func Nearest(recorded []*Meaning, asked *Meaning) (at int, diff []string) {
 	least := 0
 	for i, m := range recorded {
 		d := m.Diff(asked)
-		weight := len(d)
-		if m.call.Operation != asked.call.Operation {
-			weight += 2
+		weight := 2 * len(d)
+		switch a, b := m.call.Operation, asked.call.Operation; {
+		case a == b:
+			if slices.ContainsFunc(d, func(s string) bool { return strings.HasPrefix(s, "stream: ") }) {
+				weight--
+			}
+		case strings.HasPrefix(a, b), strings.HasPrefix(b, a): // the same call, streamed: likelier than another text
+			weight--
+		default:
+			weight += 4
 		}
 		if at < 0 || weight < least {
 			at, diff, least = i, d, weight

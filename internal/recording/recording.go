@@ -56,6 +56,7 @@ Calls of models and their answers, made by "outcrop record" and played by
 "outcrop serve --upstream replay:FILE" and outcroptest.Replay. A call is matched
 on its operation, model, headers below and JSON; a frame of an event stream is a
 line as of "outcrop frames".
+
 `
 )
 
@@ -98,7 +99,7 @@ func AppendHead(dst []byte) []byte { return append(dst, note...) }
 
 // AppendText appends the n-th exchange of a file.
 func (e *Exchange) AppendText(dst []byte, n int) ([]byte, error) {
-	dst = fmt.Appendf(dst, "\n-- call %d --\n%s", n, e.Call.Operation)
+	dst = fmt.Appendf(dst, "-- call %d --\n%s", n, e.Call.Operation)
 	if e.Call.Model != "" {
 		dst = fmt.Appendf(dst, " %s", e.Call.Model)
 	}
@@ -125,7 +126,7 @@ func (e *Exchange) AppendText(dst []byte, n int) ([]byte, error) {
 		dst = fmt.Appendf(dst, "%s: %s\n", encodingHeader, encoding)
 	}
 	dst = append(append(dst, '\n'), text...)
-	if !bytes.HasSuffix(dst, []byte("\n")) {
+	if len(text) > 0 && !bytes.HasSuffix(dst, []byte("\n")) {
 		dst = append(dst, '\n')
 	}
 	return dst, nil
@@ -166,7 +167,9 @@ func encode(a *Answer) (text []byte, encoding string) {
 			b.Reset()
 		}
 	default:
-		b.Write(a.Body)
+		if bytes.HasSuffix(a.Body, []byte("\n")) { // as every entry does
+			b.Write(a.Body)
+		}
 	}
 	if plain(b.Bytes()) {
 		if back, err := decode(b.Bytes(), "", mediaType(a.Header)); err == nil && bytes.Equal(back, a.Body) {
