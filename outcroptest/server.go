@@ -25,6 +25,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/identity"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
+	"github.com/outcrop-dev/outcrop/internal/upstream/replay"
 	"github.com/outcrop-dev/outcrop/internal/upstream/scripted"
 )
 
@@ -144,6 +145,19 @@ func (s *Server) upstream(scenario Scenario) (gateway.Upstream, error) {
 	up, err := scripted.New(script)
 	if err != nil {
 		return nil, err
+	}
+	if script.Recording != "" {
+		recorded, err := replay.Open(script.Recording)
+		if err != nil {
+			return nil, err
+		}
+		recorded.Watch(func(m *replay.Missing) {
+			s.fault("%s has no recording of %s", script.Recording, m)
+		})
+		if len(script.Rules) == 0 {
+			return recorded, nil
+		}
+		return up.Over(recorded), nil
 	}
 	up.Watch(func(u *scripted.Unmatched) {
 		s.fault("no rule of the scenario answers %s\n\t%s", u.Asked, strings.Join(u.Rules, "\n\t"))
