@@ -2,7 +2,10 @@ package bedrock_test
 
 import (
 	"fmt"
+	"go/ast"
+	"go/doc"
 	"go/importer"
+	"go/parser"
 	"go/token"
 	"go/types"
 	"io"
@@ -119,7 +122,8 @@ func TestDependencies(t *testing.T) {
 		if strings.HasPrefix(path, module) && !allowed[path] {
 			t.Errorf("imports %s", path)
 		}
-		for _, heavy := range []string{"database/sql", "modernc.org/", "github.com/ebitengine/purego", "github.com/alecthomas/kong", "filippo.io/age", "testing"} {
+		for _, heavy := range []string{"database/sql", "modernc.org/", "github.com/jackc/", "github.com/pressly/", "github.com/tetratelabs/", "github.com/ebitengine/",
+			"github.com/alecthomas/", "filippo.io/", "github.com/prometheus/", "github.com/schollz/", "go.uber.org/", "testing"} {
 			if strings.HasPrefix(path, heavy) {
 				t.Errorf("imports %s", path)
 			}
@@ -127,5 +131,99 @@ func TestDependencies(t *testing.T) {
 	}
 	if n < 50 {
 		t.Fatalf("%d packages", n)
+	}
+}
+
+// Every exported name says what it is: functions, methods, types, fields, values.
+func TestDocumented(t *testing.T) {
+	fset := token.NewFileSet()
+	out, err := exec.Command("go", "list", "-f", "{{range .GoFiles}}{{.}} {{end}}", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	check := func(name *ast.Ident, docs ...*ast.CommentGroup) {
+		if !name.IsExported() {
+			return
+		}
+		seen++
+		for _, d := range docs {
+			if strings.TrimSpace(d.Text()) != "" {
+				return
+			}
+		}
+		t.Errorf("%s: %s has no comment", fset.Position(name.Pos()), name.Name)
+	}
+	for name := range strings.FieldsSeq(string(out)) {
+		f, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range f.Decls {
+			switch d := d.(type) {
+			case *ast.FuncDecl:
+				if d.Recv != nil {
+					recv := d.Recv.List[0].Type
+					if star, ok := recv.(*ast.StarExpr); ok {
+						recv = star.X
+					}
+					if id, ok := recv.(*ast.Ident); !ok || !id.IsExported() {
+						continue
+					}
+				}
+				check(d.Name, d.Doc)
+			case *ast.GenDecl:
+				for _, spec := range d.Specs {
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						check(spec.Name, d.Doc, spec.Doc)
+						s, ok := spec.Type.(*ast.StructType)
+						if !ok || !spec.Name.IsExported() {
+							continue
+						}
+						for _, field := range s.Fields.List {
+							for _, name := range field.Names {
+								check(name, field.Doc, field.Comment)
+							}
+						}
+					case *ast.ValueSpec: // of a group: the group's comment, or its own
+						for _, name := range spec.Names {
+							check(name, d.Doc, spec.Doc, spec.Comment)
+						}
+					}
+				}
+			}
+		}
+	}
+	if seen < 90 {
+		t.Fatalf("%d exported names were found", seen)
+	}
+}
+
+// Each function that makes or sends something has an example that runs.
+func TestExamples(t *testing.T) {
+	have := map[string]bool{}
+	var files []*ast.File
+	for _, name := range []string{"example_test.go", "example_more_test.go"} {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	for _, e := range doc.Examples(files...) {
+		if e.Output == "" {
+			t.Errorf("Example%s has no Output, and so does not run", e.Name)
+		}
+		name, _, _ := strings.Cut(e.Name, "_")
+		have[name] = true
+		have[e.Name] = true
+	}
+	for _, want := range []string{"New", "New_streaming", "Option", "WithRegions", "WithResidency", "WithBearerToken", "WithSkipAuth", "WithAWSConfig", "WithIdleTimeout",
+		"Client_CountTokens", "Client_Runtime", "Client_ControlPlane", "Client_STS", "Error", "Global", "ParseModelID", "PDF", "Image", "CachePoint", "Context1M",
+		"ServiceTier", "Guardrail", "RequestMetadata", "ResponseMetrics", "StreamMetrics", "ResponseRegion"} {
+		if !have[want] {
+			t.Errorf("no Example%s", want)
+		}
 	}
 }

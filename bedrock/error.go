@@ -113,6 +113,7 @@ var sentinels = map[messages.Kind]error{
 	messages.Loop:              ErrInternal,
 }
 
+// Error says code, status, message, hint and request id, in this order.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("bedrock: ")

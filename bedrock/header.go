@@ -12,12 +12,15 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 )
 
-// ServiceTier asks for a tier: default, priority, flex or reserved.
+// ServiceTier asks for a tier: default, priority, flex or reserved. The answer's
+// header of the same name (X-Amzn-Bedrock-Service-Tier) says which served it.
+// Source of this and of what follows: the service model of bedrock-runtime, 2023-09-30.
 func ServiceTier(tier string) option.RequestOption {
 	return option.WithHeader(bedrockapi.HeaderServiceTier, tier)
 }
 
-// Guardrail applies a guardrail; version is a number or DRAFT.
+// Guardrail applies a guardrail, by its id or ARN; version is a number or DRAFT.
+// For all calls of a client: WithRequestOptions(Guardrail(…)).
 func Guardrail(id, version string) option.RequestOption {
 	return option.Join(option.WithHeader(bedrockapi.HeaderGuardrailID, id), option.WithHeader(bedrockapi.HeaderGuardrailVersion, version))
 }
@@ -31,18 +34,22 @@ func PerformanceLatency(latency string) option.RequestOption {
 	return option.WithHeader(bedrockapi.HeaderLatency, latency)
 }
 
-// RequestMetadata puts tags into the invocation log.
+// RequestMetadata puts tags into the invocation log: at most 16, of up to 256
+// characters each, or the service answers with [ErrValidation].
 func RequestMetadata(tags map[string]string) option.RequestOption {
 	value, _ := json.Marshal(tags) // strings cannot fail
 	return option.WithHeader(bedrockapi.HeaderMetadata, string(value))
 }
 
-// Metrics are Bedrock's own figures of a call.
+// Metrics are Bedrock's own figures of a call. Source: the headers of InvokeModel's
+// answer, and amazon-bedrock-invocationMetrics in the last event of its stream.
 type Metrics struct {
-	InputTokens, OutputTokens                   int64 // InputTokens: what the cache neither served nor stored
-	CacheReadInputTokens, CacheWriteInputTokens int64
-	Latency                                     time.Duration
-	FirstByteLatency                            time.Duration // of streams alone
+	InputTokens           int64         // that the cache neither served nor stored
+	OutputTokens          int64         // thinking included
+	CacheReadInputTokens  int64         // served by the cache
+	CacheWriteInputTokens int64         // stored in it
+	Latency               time.Duration // at the service, in whole milliseconds
+	FirstByteLatency      time.Duration // of streams alone; else 0
 }
 
 // ResponseMetrics reads the figures of an answer that was not streamed, from the

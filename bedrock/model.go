@@ -128,6 +128,7 @@ func parseARN(s string) (ModelID, error) {
 	return id, nil
 }
 
+// String is the id or ARN, as [ParseModelID] reads it.
 func (m ModelID) String() string {
 	switch {
 	case m.Kind != "":
