@@ -41,8 +41,9 @@ type cli struct {
 	Key    keyCmd    `cmd:"" group:"access" help:"Create, list and revoke access keys and API keys."`
 	Access accessCmd `cmd:"" group:"access" help:"Ask for models and give them back, here or at AWS."`
 
-	Logs  logsCmd  `cmd:"" group:"activity" help:"List, search, show and export the calls that were kept."`
-	Usage usageCmd `cmd:"" group:"activity" help:"Sum up tokens and money by hour, key, model, Region and more."`
+	Logs      logsCmd      `cmd:"" group:"activity" help:"List, search, show and export the calls that were kept."`
+	Usage     usageCmd     `cmd:"" group:"activity" help:"Sum up tokens and money by hour, key, model, Region and more."`
+	Reconcile reconcileCmd `cmd:"" group:"activity" help:"Compare our records with AWS's own invocation logs."`
 
 	Config  configCmd  `cmd:"" group:"tools" help:"Check the configuration file."`
 	Frames  framesCmd  `cmd:"" group:"tools" help:"Turn an event stream into text, or text into an event stream."`

@@ -79,7 +79,7 @@ func (p Price) long(promptTokens int64) bool { return p.LongOver > 0 && promptTo
 // Owned says whether a rate that the operator has set is part of the cost of u.
 func (p Price) Owned(u messages.Usage) bool {
 	long, rates := p.long(u.PromptTokens()), p.RatesFor(u.PromptTokens())
-	for class, tokens := range tokensOf(u) {
+	for class, tokens := range TokensOf(u) {
 		if class == 2 && rates.CacheWrite1h == 0 {
 			class = 1 // as in Cost
 		}
@@ -90,9 +90,9 @@ func (p Price) Owned(u messages.Usage) bool {
 	return false
 }
 
-// tokensOf counts by class. Writes that the upstream has not split are of five
-// minutes, which is the default.
-func tokensOf(u messages.Usage) [5]int64 {
+// TokensOf counts by class, in the order of Classes. Writes that the upstream has
+// not split are of five minutes, which is the default.
+func TokensOf(u messages.Usage) [5]int64 {
 	w5, w1 := u.CacheCreation.Ephemeral5m, u.CacheCreation.Ephemeral1h
 	if rest := u.CacheCreationInputTokens - w5 - w1; rest > 0 {
 		w5 += rest
@@ -109,9 +109,21 @@ func Cost(u messages.Usage, p Price) Nanodollars {
 		r.CacheWrite1h = r.CacheWrite5m // what the model would have done instead
 	}
 	var s sum
-	for class, tokens := range tokensOf(u) {
+	for class, tokens := range TokensOf(u) {
 		s.add(tokens, *r.at(class))
 	}
+	return s.perMillion()
+}
+
+// Part is what the tokens of one class cost, within a call of u. Rounded each by
+// itself, parts may miss the Cost of u by some nanodollars.
+func (p Price) Part(u messages.Usage, class int) Nanodollars {
+	r := p.RatesFor(u.PromptTokens())
+	if r.CacheWrite1h == 0 {
+		r.CacheWrite1h = r.CacheWrite5m
+	}
+	var s sum
+	s.add(TokensOf(u)[class], *r.at(class))
 	return s.perMillion()
 }
 
