@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
@@ -94,16 +95,27 @@ func (u *Upstream) shapeMantleCount(route routing.Route, req gateway.Request) (*
 	return out, nil
 }
 
-func (u *Upstream) count(ctx context.Context, route routing.Route, out *outgoing, member string) (Counted, error) {
-	resp, err := u.exchange(ctx, route, out)
-	if err != nil {
-		if ctx.Err() != nil {
-			return Counted{}, ctx.Err()
-		}
-		return Counted{}, err
+// countWithin is more than a count takes, unless content is to come sooner.
+const countWithin = time.Minute
+
+func (u *Upstream) count(parent context.Context, route routing.Route, out *outgoing, member string) (Counted, error) {
+	within := countWithin
+	if first := u.opts.FirstContent; first > 0 {
+		within = min(within, first)
 	}
-	data, err := readWhole(resp)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(parent, within)
+	defer cancel()
+	resp, err := u.exchange(ctx, route, out)
+	var data []byte
+	if err == nil {
+		data, err = readWhole(resp)
+	}
+	switch {
+	case err != nil && parent.Err() != nil:
+		return Counted{}, parent.Err()
+	case err != nil && ctx.Err() != nil:
+		return Counted{}, messages.Errorf(messages.ModelTimeout, "The token count did not come in time.").WithCause(err)
+	case err != nil:
 		return Counted{}, err
 	}
 	var answer map[string]json.RawMessage

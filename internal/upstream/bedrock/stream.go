@@ -60,8 +60,12 @@ func opening(event string) bool {
 	}
 }
 
-// maxHeld bounds what is held: message_start and content_block_start.
-const maxHeld = 2
+// maxHeld bounds what is held: message_start and content_block_start. Pings, which
+// the Messages API sends while the model thinks, are not content either.
+const (
+	maxHeld  = 2
+	maxPings = 1000
+)
 
 // source reads the frames of one answer.
 type source interface {
@@ -119,13 +123,16 @@ func newStream(resp *http.Response, api catalog.API, w *watch, a answer, buffers
 		kept = append(kept, b...)
 		return kept[n:len(kept):len(kept)]
 	}
+	pings := 0
 	for {
 		f, err := s.read()
 		if err != nil {
 			s.Close()
 			return nil, err
 		}
-		if !opening(f.Event) || len(s.held) == maxHeld {
+		if f.Event == messages.EventPing && pings < maxPings {
+			pings++
+		} else if !opening(f.Event) || len(s.held)-pings == maxHeld {
 			s.held = append(s.held, f)
 			w.begun()
 			return s, nil

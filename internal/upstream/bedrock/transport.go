@@ -10,13 +10,18 @@ import (
 	"time"
 )
 
+// answerWithin is AWS's own limit for an answer that is not streamed.
+// Source: Amazon Bedrock User Guide, inference calls to Claude (60 minutes).
+const answerWithin = time.Hour
+
 // errSelf: the address is one that this server listens on.
 var errSelf = errors.New("the endpoint is this server itself")
 
 // newTransport keeps connections to each Region apart and warm. A stream's cost is
 // per read and flush: reads of 32 KiB take a quarter of the CPU off.
 func newTransport(config *tls.Config, self []netip.AddrPort) *http.Transport {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	// A far end that is gone is noticed within two minutes, also while it is waited for.
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 15 * time.Second, Count: 5}}
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -29,6 +34,7 @@ func newTransport(config *tls.Config, self []netip.AddrPort) *http.Transport {
 		},
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   5 * time.Second,
+		ResponseHeaderTimeout: answerWithin,
 		MaxIdleConnsPerHost:   256,
 		IdleConnTimeout:       90 * time.Second,
 		ExpectContinueTimeout: time.Second,

@@ -27,7 +27,9 @@ type vault struct {
 	now      func() time.Time
 
 	current atomic.Pointer[secret]
-	busy    chan struct{} // one renewal at a time
+	busy    chan struct{} // one renewal at a time; who holds it may touch failed
+	renewed atomic.Uint64 // renewals that are over
+	failed  error         // the last one did
 	timer   atomic.Pointer[time.Timer]
 	closed  atomic.Bool
 }
@@ -52,8 +54,10 @@ func (v *vault) get(ctx context.Context) (sigv4.Credentials, error) {
 }
 
 // renew gets new credentials, unless somebody else has by now: old is the key
-// that will not do.
-func (v *vault) renew(ctx context.Context, old string) (sigv4.Credentials, error) {
+// that will not do. Who has waited for a renewal that failed has its error, so that
+// a service that hangs is not asked once for each call.
+func (v *vault) renew(ctx context.Context, old string) (_ sigv4.Credentials, err error) {
+	before := v.renewed.Load()
 	select {
 	case v.busy <- struct{}{}:
 		defer func() { <-v.busy }()
@@ -63,6 +67,15 @@ func (v *vault) renew(ctx context.Context, old string) (sigv4.Credentials, error
 	if s := v.current.Load(); s != nil && s.AccessKeyID != old && (s.ends.IsZero() || v.now().Before(s.ends)) {
 		return s.Credentials, nil
 	}
+	if v.renewed.Load() != before && v.failed != nil {
+		return sigv4.Credentials{}, v.failed
+	}
+	defer func() {
+		if v.failed = err; err != nil {
+			v.again(renewAgain)
+		}
+		v.renewed.Add(1)
+	}()
 	// Others wait for this too, whoever leaves.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewWithin)
 	defer cancel()
@@ -72,7 +85,6 @@ func (v *vault) renew(ctx context.Context, old string) (sigv4.Credentials, error
 	c, err := v.provider.Retrieve(ctx)
 	switch {
 	case err != nil:
-		v.again(renewAgain)
 		return sigv4.Credentials{}, fmt.Errorf("AWS credentials: %w", err)
 	case c.AccessKeyID == "" || c.SecretAccessKey == "":
 		return sigv4.Credentials{}, fmt.Errorf("AWS credentials: %s gave none", c.Source)

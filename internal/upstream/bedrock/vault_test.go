@@ -111,6 +111,33 @@ func TestOneRenewal(t *testing.T) {
 	})
 }
 
+// While the service that gives credentials hangs, calls that come together wait
+// for one try, not for each other's.
+func TestRenewingHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &temporary{takes: time.Hour}
+		v := newVault(p, nil, time.Now)
+		defer v.close()
+		var wg sync.WaitGroup
+		began := time.Now()
+		for range 50 {
+			wg.Go(func() {
+				if _, err := v.get(t.Context()); err == nil {
+					t.Error("credentials out of nothing")
+				}
+			})
+		}
+		wg.Wait()
+		if took := time.Since(began); took > 2*renewWithin || p.calls.Load() > 2 {
+			t.Errorf("%d tries, %v", p.calls.Load(), took)
+		}
+		p.takes, p.life = 0, time.Hour
+		if _, err := v.get(t.Context()); err != nil {
+			t.Errorf("when it is back: %v", err)
+		}
+	})
+}
+
 // An AWS cache in between is made to forget, or it would give the same again.
 func TestRenewThroughACache(t *testing.T) {
 	p := &temporary{life: time.Hour}
