@@ -80,7 +80,7 @@ func (t *target) count(ctx context.Context, p *prompt, converse bool) (int64, er
 	if id, err := bedrock.ParseModelID(model); err == nil && id.Base != "" {
 		model = id.Base // AWS counts for models, and not for profiles
 	}
-	got, err := bedrockruntime.NewFromConfig(t.AWSConfig()).CountTokens(ctx, &bedrockruntime.CountTokensInput{ModelId: &model,
+	got, err := t.Runtime().CountTokens(ctx, &bedrockruntime.CountTokensInput{ModelId: &model,
 		Input: &types.CountTokensInputMemberConverse{Value: types.ConverseTokensRequest{Messages: in.Messages, System: in.System}}})
 	if err != nil {
 		return 0, err

@@ -45,6 +45,7 @@ type cli struct {
 	Usage     usageCmd     `cmd:"" group:"activity" help:"Sum up tokens and money by hour, key, model, Region and more."`
 	Reconcile reconcileCmd `cmd:"" group:"activity" help:"Compare our records with AWS's own invocation logs."`
 
+	Doctor  doctorCmd  `cmd:"" group:"tools" help:"Say what stands between here and an answer, and what to do about it."`
 	Config  configCmd  `cmd:"" group:"tools" help:"Check the configuration file."`
 	Frames  framesCmd  `cmd:"" group:"tools" help:"Turn an event stream into text, or text into an event stream."`
 	Fetch   fetchCmd   `cmd:"" group:"tools" help:"Get the local engine and its model."`

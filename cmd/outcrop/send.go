@@ -140,7 +140,7 @@ func (t *target) stream(ctx context.Context, p *prompt, event func(anthropic.Mes
 
 func (t *target) converse(ctx context.Context, p *prompt, out *answers, asJSON bool) (*answer, error) {
 	t.heard.keep = true
-	got, err := bedrockruntime.NewFromConfig(t.AWSConfig()).Converse(ctx, p.converse())
+	got, err := t.Runtime().Converse(ctx, p.converse())
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (t *target) converse(ctx context.Context, p *prompt, out *answers, asJSON b
 
 func (t *target) converseStream(ctx context.Context, p *prompt, out *answers) (*answer, error) {
 	in := p.converse()
-	got, err := bedrockruntime.NewFromConfig(t.AWSConfig()).ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{
+	got, err := t.Runtime().ConverseStream(ctx, &bedrockruntime.ConverseStreamInput{
 		ModelId: in.ModelId, Messages: in.Messages, System: in.System, InferenceConfig: in.InferenceConfig})
 	if err != nil {
 		return nil, err

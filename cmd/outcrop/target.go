@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -38,8 +39,20 @@ const targetHelp = `Who is asked, with which credentials:
 
 Without --aws or an endpoint the real AWS is never asked.`
 
-// Variables that move our client, the first that is set.
-var runtimeEndpoints = []string{"ANTHROPIC_BEDROCK_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"}
+// Variables that move our client, the first that is set, and AWS's clients beside it.
+var (
+	runtimeEndpoints = []string{"ANTHROPIC_BEDROCK_BASE_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"}
+	controlEndpoints = []string{"AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"}
+)
+
+func firstSet(names []string) (value, name string) {
+	for _, name := range names {
+		if v := os.Getenv(name); v != "" {
+			return v, name
+		}
+	}
+	return "", ""
+}
 
 // target is somebody who answers, by way of our own client.
 type target struct {
@@ -56,12 +69,12 @@ func (o *targetOption) open(ctx context.Context, verb string) (*target, error) {
 	}
 	t := &target{catalog: cat, aws: o.AWS}
 	endpoint := o.Endpoint
-	for _, name := range runtimeEndpoints {
-		if o.AWS {
+	if o.AWS {
+		for _, name := range slices.Concat(runtimeEndpoints, controlEndpoints) {
 			os.Unsetenv(name) // what points elsewhere does not count
-		} else if endpoint == "" {
-			endpoint = os.Getenv(name)
 		}
+	} else if endpoint == "" {
+		endpoint, _ = firstSet(runtimeEndpoints)
 	}
 	ca := filepath.Join(o.Data, caCertFile)
 	var opts []bedrock.ClientOption
