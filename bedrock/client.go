@@ -63,8 +63,9 @@ func Option(ctx context.Context, opts ...ClientOption) option.RequestOption {
 // path alone, and lose a %2F in it.
 func (b *backend) address() option.RequestOption { return option.WithBaseURL(b.base.String() + "/") }
 
-// Region is the one that calls are signed for.
+// Region is the one that calls are signed for; with [WithRegions] the first.
 func (c *Client) Region() string { return c.backend.region }
 
-// BaseURL is where calls go, without a slash at the end.
+// BaseURL is where calls go, without a slash at the end; with [WithRegions] those
+// of the first Region.
 func (c *Client) BaseURL() string { return c.backend.base.String() }

@@ -54,7 +54,8 @@ func CachePoint(block anthropic.ContentBlockParamUnion, ttl anthropic.CacheContr
 }
 
 // Context1M asks for a context window of a million tokens from models of which it
-// is a beta (context-1m-2025-08-07). Those since Claude Opus 4.6 have it without.
+// is a beta (context-1m-2025-08-07). Those since Claude Opus 4.6 have it without;
+// Claude Sonnet 4 and 4.5 had it until 2026-04-30. Source: AWS's model cards.
 func Context1M() option.RequestOption {
 	return option.WithHeaderAdd("anthropic-beta", "context-1m-2025-08-07")
 }

@@ -36,27 +36,29 @@ type Error struct {
 	cause error
 }
 
-// The kinds of an [Error], for errors.Is.
+// The kinds of an [Error], for errors.Is: behind each, the exceptions of AWS's and
+// their HTTP status. * is tried again, as often as [WithMaxRetries] says.
+// Source: the service model of bedrock-runtime, 2023-09-30.
 var (
-	ErrValidation         = errors.New("bedrock: the request is not valid")
-	ErrAuthentication     = errors.New("bedrock: the signature or the key was refused")
-	ErrAccessDenied       = errors.New("bedrock: access denied")
-	ErrNotFound           = errors.New("bedrock: no such model, profile or resource")
-	ErrQuotaExceeded      = errors.New("bedrock: service quota exceeded")
-	ErrThrottling         = errors.New("bedrock: throttled")
-	ErrModelNotReady      = errors.New("bedrock: the model is not ready")
-	ErrModelTimeout       = errors.New("bedrock: the model took too long")
-	ErrModel              = errors.New("bedrock: the model failed")
-	ErrInternal           = errors.New("bedrock: internal server error")
-	ErrServiceUnavailable = errors.New("bedrock: service unavailable")
+	ErrValidation         = errors.New("bedrock: the request is not valid")             // ValidationException 400; or refused by this package, and nothing was sent
+	ErrAuthentication     = errors.New("bedrock: the signature or the key was refused") // InvalidSignature, UnrecognizedClient, ExpiredToken, AccessDenied of a key 403
+	ErrAccessDenied       = errors.New("bedrock: access denied")                        // AccessDeniedException 403
+	ErrNotFound           = errors.New("bedrock: no such model, profile or resource")   // ResourceNotFoundException 404
+	ErrQuotaExceeded      = errors.New("bedrock: service quota exceeded")               // ServiceQuotaExceededException 400
+	ErrThrottling         = errors.New("bedrock: throttled")                            // ThrottlingException 429 *
+	ErrModelNotReady      = errors.New("bedrock: the model is not ready")               // ModelNotReadyException 429 *
+	ErrModelTimeout       = errors.New("bedrock: the model took too long")              // ModelTimeoutException 408 *
+	ErrModel              = errors.New("bedrock: the model failed")                     // ModelErrorException, ModelStreamErrorException 424 *
+	ErrInternal           = errors.New("bedrock: internal server error")                // InternalServerException 500 *
+	ErrServiceUnavailable = errors.New("bedrock: service unavailable")                  // ServiceUnavailableException 503 *
 
 	ErrConfiguration = errors.New("bedrock: configuration")             // of the client; nothing was sent
-	ErrNoCredentials = errors.New("bedrock: no credentials")            // nothing was sent
+	ErrNoCredentials = errors.New("bedrock: no credentials")            // nothing was sent; * where a provider was given
 	ErrUnsupported   = errors.New("bedrock: not on Amazon Bedrock")     // nothing was sent
-	ErrResidency     = errors.New("bedrock: outside the residency")     // see WithResidency; nothing was sent
-	ErrNotOffered    = errors.New("bedrock: no such model there")       // by the catalog; nothing was sent
-	ErrConnection    = errors.New("bedrock: no answer")                 // the service was not reached, or did not answer
-	ErrTruncated     = errors.New("bedrock: stream ended early")        // before message_stop
+	ErrResidency     = errors.New("bedrock: outside the residency")     // see [WithResidency]; nothing was sent
+	ErrNotOffered    = errors.New("bedrock: no such model there")       // by the catalog, see [WithUnlistedModels]; nothing was sent
+	ErrConnection    = errors.New("bedrock: no answer")                 // the service was not reached, or broke off *
+	ErrTruncated     = errors.New("bedrock: stream ended early")        // before message_stop; * before the first event
 	ErrCorrupted     = errors.New("bedrock: answer damaged on the way") // a checksum is wrong, or what came is no such answer
 )
 

@@ -6,7 +6,8 @@ import (
 )
 
 // The Claude models that InvokeModel has, by their ids. An id without prefix
-// stays in one Region; most models are called by [Global] or [Geo] of it.
+// stays in one Region; most models are called by [Global] or [Geo] of it. Source:
+// AWS's model cards and lifecycle pages, November 2026.
 const (
 	ClaudeMythos5_1 = "anthropic.claude-mythos-5-1" // by invitation
 	ClaudeHaiku5_5  = "anthropic.claude-haiku-5-5"
@@ -140,14 +141,16 @@ func (m ModelID) String() string {
 	}
 }
 
-// Global is the id by which AWS may run the call in any Region, at no premium.
+// Global is the id by which AWS may run the call in any Region, at the price
+// without the premium of the others (10 % since Claude Sonnet 4.5).
 // model is one of the constants, an id with any prefix, a foundation model's or
 // system profile's ARN, or Anthropic's own name of one of the constants. What is
 // none of these comes back as it is: the service says what is wrong with it.
 func Global(model string) string { return Geo("global", model) }
 
 // Geo is the id by which a call stays within a geography: us, eu, jp, au, apac,
-// us-gov.
+// in, us-gov. model is as for [Global]. Not each model has each of them; what AWS
+// does not have in the client's Region is [ErrNotOffered].
 func Geo(geography, model string) string {
 	if base := baseOf(model); base != "" {
 		return geography + "." + base

@@ -125,8 +125,9 @@ func WithProfile(name string) ClientOption {
 	})
 }
 
-// WithRole assumes a role with the credentials that the other options, or the
-// default AWS providers, give.
+// WithRole assumes a role, by its ARN, with the credentials that the other options,
+// or the default AWS providers, give; the role's are renewed two minutes before
+// they end.
 func WithRole(arn string) ClientOption {
 	return optionFunc(func(s *settings) {
 		if s.some("WithRole", "ARN", arn) {
@@ -170,7 +171,8 @@ func WithSkipAuth() ClientOption {
 	})
 }
 
-// WithRegion names the Region to call and to sign for.
+// WithRegion names the Region to call and to sign for, such as us-west-2; more than
+// one are [WithRegions]'s.
 func WithRegion(region string) ClientOption {
 	return optionFunc(func(s *settings) {
 		if s.some("WithRegion", "Region", region) {
@@ -186,7 +188,10 @@ func WithAWSRegionChain() ClientOption {
 	return optionFunc(func(s *settings) { s.regionChain = true })
 }
 
-// WithBaseURL names another endpoint; a path is kept as a prefix.
+// WithBaseURL names another endpoint: scheme, host and a path, which is kept as a
+// prefix; {region} in it stands for the Region's name. An endpoint of AWS's that
+// names another Region than the client's is an error, for AWS would refuse the
+// signature.
 func WithBaseURL(url string) ClientOption {
 	return optionFunc(func(s *settings) {
 		if s.some("WithBaseURL", "URL", url) {
@@ -195,7 +200,8 @@ func WithBaseURL(url string) ClientOption {
 	})
 }
 
-// WithHTTPClient sends through c, an *http.Client or anything with its Do.
+// WithHTTPClient sends through c, an *http.Client or anything with its Do: proxies,
+// TLS, connection limits. [Client.Runtime] and its like use it too.
 func WithHTTPClient(c option.HTTPClient) ClientOption {
 	return optionFunc(func(s *settings) {
 		if c == nil {
@@ -206,7 +212,11 @@ func WithHTTPClient(c option.HTTPClient) ClientOption {
 	})
 }
 
-// WithMaxRetries says how often a call is repeated; without it, twice.
+// WithMaxRetries says how often a call is repeated after its first try; without it,
+// twice. What is repeated stands at the Err values. Between tries it waits as long
+// as the service says (retry-after), else a random time below 1 s, 2 s, 4 s … 20 s;
+// a wait of over a minute, or past the context's deadline, is none: the error comes
+// at once. option.WithMaxRetries says it for one call.
 func WithMaxRetries(n int) ClientOption {
 	return optionFunc(func(s *settings) {
 		if n < 0 {
@@ -217,7 +227,8 @@ func WithMaxRetries(n int) ClientOption {
 	})
 }
 
-// WithTimeout bounds each attempt of a call, a stream's reading included.
+// WithTimeout bounds each attempt of a call, a stream's reading included. Without
+// it, the SDK bounds what is not streamed by ten minutes.
 func WithTimeout(d time.Duration) ClientOption {
 	return optionFunc(func(s *settings) {
 		if d <= 0 {
@@ -229,6 +240,7 @@ func WithTimeout(d time.Duration) ClientOption {
 }
 
 // WithIdleTimeout ends a stream with [ErrTruncated] when nothing has come for d.
+// Without it, a stream waits for ever; a model that thinks may be silent for minutes.
 func WithIdleTimeout(d time.Duration) ClientOption {
 	return optionFunc(func(s *settings) {
 		if d <= 0 {

@@ -11,11 +11,13 @@ import (
 )
 
 // WithRegions names the Regions that calls may be made from, the preferred one
-// first: that one is the client's Region, and every call starts there. A call that
-// is throttled, meets a failing service or reaches nobody goes on to the next of
-// them, signed anew, until the first content of the answer; so do CountTokens
-// calls. No Region is asked twice in one try of a call; [WithMaxRetries] counts
-// tries.
+// first: that one is the client's Region. A call that is throttled, meets a failing
+// service or reaches nobody goes on to the next of them, signed anew, until the
+// first content of the answer; so does CountTokens. After a fault of the service
+// another part of the world comes first; a Region that has just throttled or failed
+// is left alone while another is open; a prompt with cache points goes where it was
+// stored. Each Region is asked once in a try of a call; [WithMaxRetries] counts tries.
+// What failed after the service had begun to answer may be on the bill.
 //
 // An id keeps its promise. One without prefix stays in the first Region; one of a
 // geography goes only where AWS may take it no farther than from the first; a
