@@ -1,7 +1,6 @@
 // Package recording is the file in which calls of models and their answers are
 // kept, to be answered again: a txtar archive of two entries a call. It keeps what
-// a request means and the bytes of an answer; event streams are in the text form of
-// "outcrop frames", a line a frame.
+// a request means and the bytes of an answer; an event stream is a line a frame.
 //
 // Invariant: the bytes of an answer come back as they were, and no Authorization
 // header, signature or key is in a file.
@@ -24,7 +23,6 @@ import (
 	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
-	"github.com/outcrop-dev/outcrop/internal/eventstream"
 )
 
 // Exchange is one call and its answer.
@@ -54,8 +52,8 @@ const (
 	note  = magic + `
 Calls of models and their answers, made by "outcrop record" and played by
 "outcrop serve --upstream replay:FILE" and outcroptest.Replay. A call is matched
-on its operation, model, headers below and JSON; a frame of an event stream is a
-line as of "outcrop frames".
+on its operation, model, headers below and JSON. A line of an event stream is a
+frame: its type, its event, and the padding that it came with.
 
 `
 )
@@ -153,7 +151,7 @@ func appendHeader(dst []byte, h http.Header) []byte {
 }
 
 // encode gives the text that stands for a body. Compact JSON is indented, an event
-// stream is a line a frame, text/event-stream is itself; what these would change is
+// stream a line a frame, text/event-stream is itself; what these would change is
 // in base64.
 func encode(a *Answer) (text []byte, encoding string) {
 	var b bytes.Buffer
@@ -163,8 +161,8 @@ func encode(a *Answer) (text []byte, encoding string) {
 			b.Reset()
 		}
 	case bedrockapi.TypeEventStream:
-		if eventstream.Dump(&b, bytes.NewReader(a.Body)) != nil {
-			b.Reset()
+		if lines, err := appendFrames(nil, a.Body); err == nil {
+			b.Write(lines)
 		}
 	default:
 		if bytes.HasSuffix(a.Body, []byte("\n")) { // as every entry does
@@ -197,8 +195,7 @@ func decode(text []byte, encoding, mediaType string) ([]byte, error) {
 		err := json.Compact(&b, text)
 		return b.Bytes(), err
 	case mediaType == bedrockapi.TypeEventStream:
-		err := eventstream.Load(&b, bytes.NewReader(text))
-		return b.Bytes(), err
+		return framesOf(text)
 	default:
 		return bytes.Clone(text), nil
 	}

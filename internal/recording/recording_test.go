@@ -3,6 +3,7 @@ package recording
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -33,6 +34,10 @@ const stream = "application/vnd.amazon.eventstream"
 func TestRoundTrip(t *testing.T) {
 	damaged := frames(`{"type":"message_stop"}`)
 	damaged[len(damaged)-1] ^= 1
+	padded := eventstream.AppendEvent(nil, "chunk", "application/json", []byte(`{"bytes":"`+base64.StdEncoding.EncodeToString([]byte(`{"type":"a","b":"} c"}`))+`","p":"abcdef"}`))
+	padded = eventstream.AppendEvent(padded, "messageStop", "application/json", []byte(`{"p":"a"}`))
+	padded = eventstream.AppendException(padded, "throttlingException", []byte(`{"message":"x"}`))
+	padded = eventstream.AppendEvent(padded, "chunk", "text/plain", []byte("{\"bytes\" : \"e30K\"}"))
 	var want []Exchange
 	file := AppendHead(nil)
 	for i, tt := range []struct {
@@ -43,7 +48,8 @@ func TestRoundTrip(t *testing.T) {
 		{answer("application/json", []byte(`{"a": 1}`)), "Encoding: base64"},
 		{answer("application/json", []byte("{\"a\":1}\n")), "Encoding: base64"},
 		{answer("application/json", nil), "200\nContent-Type: application/json\n\n"},
-		{answer(stream, frames(`{"type":"message_start"}`, `{"type":"message_stop"}`)), `"event":{"type":"message_stop"}`},
+		{answer(stream, frames(`{"type":"message_start"}`, `{"type":"message_stop"}`)), "\nchunk {\"type\":\"message_start\"}\nchunk {\"type\":\"message_stop\"}\n"},
+		{answer(stream, padded), "\nchunk {\"type\":\"a\",\"b\":\"} c\"} abcdef\nmessageStop {\"p\":\"a\"}\n{\"headers\":{\":exception-type\""},
 		{answer(stream, damaged), "Encoding: base64"},
 		{answer(stream, []byte("half a frame")), "Encoding: base64"},
 		{answer("text/event-stream; charset=utf-8", []byte("event: ping\ndata: {}\n\n")), "event: ping\ndata: {}\n\n"},
@@ -116,6 +122,7 @@ func FuzzParse(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(text)
+	f.Add([]byte(magic + "\n-- call 1 --\nConverseStream m\n\n{}\n-- answer 1 --\n200\nContent-Type: " + stream + "\n\nmessageStop {\"p\":\"\"}\nchunk {} a\nchunk x\n"))
 	e.Answer = answer("text/event-stream", []byte("event: ping\ndata: {}\n\n"))
 	if text, err = e.AppendText(AppendHead(nil), 1); err != nil {
 		f.Fatal(err)
