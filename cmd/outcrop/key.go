@@ -1,13 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/outcrop-dev/outcrop/internal/datadir"
+	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/identity"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
@@ -15,27 +17,35 @@ import (
 type keyCmd struct {
 	Create keyCreateCmd `cmd:"" help:"Make an access key or an API key and print it."`
 	List   keyListCmd   `cmd:"" help:"List the keys, without their secrets."`
+	Update keyUpdateCmd `cmd:"" help:"Change what a key may do, and where, and how much of its calls is kept."`
 	Revoke keyRevokeCmd `cmd:"" help:"End a key. A running server knows within a second."`
 }
 
+func (keyCmd) Help() string {
+	return "The first key of a data folder is an administrator's; a key made later may only call\nmodels, unless it is made with --role administrator.\n" + adminHelp
+}
+
 type keyCreateCmd struct {
-	dataOption
+	adminOption
 	Name      string `default:"admin" env:"OUTCROP_KEY_NAME" help:"User of an access key, label of an API key. Default: ${default}."`
 	Region    string `placeholder:"REGION" env:"OUTCROP_KEY_REGION" help:"Region of this key's calls where neither a signature nor the host name says one."`
 	APIKey    bool   `name:"api-key" env:"OUTCROP_KEY_API" xor:"kind" help:"Make a long-term API key, for AWS_BEARER_TOKEN_BEDROCK or x-api-key. It is kept as a hash."`
-	ShortTerm bool   `env:"OUTCROP_KEY_SHORT_TERM" xor:"kind" help:"Make a short-term API key, signed with the first access key. It ends with --expires (at most, and by default, 12h) or with that key."`
+	ShortTerm bool   `env:"OUTCROP_KEY_SHORT_TERM" xor:"kind" help:"Make a short-term API key, signed with the first access key, whose settings it has; it may only call models. It ends with --expires (at most, and by default, 12h) or with that key."`
 	Expires   life   `placeholder:"LIFE" env:"OUTCROP_KEY_EXPIRES" help:"Life of an API key: 30d, 12h. Without it a long-term key does not end."`
-	JSON      bool   `name:"json" help:"Print JSON."`
+	settingFlags
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
 func (keyCreateCmd) Help() string {
 	return `Examples:
 
-  outcrop key create --name ci
-  outcrop key create --api-key --name laptop --expires 30d
+  outcrop key create --name ci --usd-per-day 5 --activity metadata
+  outcrop key create --api-key --name laptop --expires 30d --allow-regions eu-west-1,eu-central-1
+  outcrop key create --name boss --role administrator
   export AWS_BEARER_TOKEN_BEDROCK="$(outcrop key create --short-term --json | jq -r .key)"
 
-The secret is printed here and nowhere else.`
+The secret is printed here and nowhere else.
+` + adminHelp
 }
 
 // life is a duration that knows days and weeks.
@@ -61,48 +71,8 @@ func (l *life) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// madeKey is a key as create prints it, the secret included.
-type madeKey struct {
-	ID      string     `json:"id"`
-	Kind    string     `json:"kind"`
-	Name    string     `json:"name"`
-	ARN     string     `json:"arn"`
-	Secret  string     `json:"secret_access_key,omitempty"`
-	Key     string     `json:"key,omitempty"`
-	Region  string     `json:"region,omitempty"`
-	Expires *time.Time `json:"expires,omitempty"`
-}
-
-func (c *keyCreateCmd) Run(con console) error {
-	folder, err := c.open()
-	if err != nil {
-		return err
-	}
-	var made madeKey
-	switch {
-	case c.ShortTerm:
-		made, err = c.shortTerm(folder)
-	case c.APIKey:
-		var expires time.Time
-		if c.Expires > 0 {
-			expires = time.Now().Add(time.Duration(c.Expires)).Truncate(time.Second)
-		}
-		var secret identity.Secret
-		var k identity.Key
-		if k, secret, err = folder.Create(identity.NewKey{Kind: identity.APIKeyKind, Name: c.Name, Region: c.Region, Expires: expires}); err == nil {
-			made = newMadeKey(k)
-			made.Key = secret.Reveal()
-		}
-	case c.Expires > 0:
-		err = errors.New("--expires: an access key does not end; --api-key or --short-term makes one that does")
-	default:
-		var secret identity.Secret
-		var k identity.Key
-		if k, secret, err = folder.Create(identity.NewKey{Kind: identity.AccessKeyKind, Name: c.Name, Region: c.Region}); err == nil {
-			made = newMadeKey(k)
-			made.Secret = secret.Reveal()
-		}
-	}
+func (c *keyCreateCmd) Run(ctx context.Context, con console) error {
+	made, err := c.make(ctx)
 	if err != nil {
 		return err
 	}
@@ -112,17 +82,58 @@ func (c *keyCreateCmd) Run(con console) error {
 	if made.Secret != "" {
 		fmt.Fprintf(con.Out, "AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n", made.ID, made.Secret)
 	} else {
-		fmt.Fprintf(con.Out, "AWS_BEARER_TOKEN_BEDROCK=%s\n", made.Key)
+		fmt.Fprintf(con.Out, "AWS_BEARER_TOKEN_BEDROCK=%s\n", made.APIKey)
 	}
-	fmt.Fprintf(con.Err, "%s %s of %s%s; this is the only time that it is shown\n", made.Kind, made.ID, made.ARN, made.until())
+	until := ""
+	if !made.Expires.IsZero() {
+		until = ", until " + made.Expires.Format(time.RFC3339)
+	}
+	fmt.Fprintf(con.Err, "%s %s of %s%s; this is the only time that it is shown\n", made.Kind, made.ID, made.ARN, until)
 	return nil
 }
 
+func (c *keyCreateCmd) make(ctx context.Context) (httpapi.MadeKey, error) {
+	if c.ShortTerm {
+		return c.shortTerm()
+	}
+	n := httpapi.NewKey{Kind: identity.AccessKeyKind, Name: c.Name, Region: c.Region}
+	if c.APIKey {
+		n.Kind = identity.APIKeyKind
+		if c.Expires > 0 {
+			n.Expires = time.Now().Add(time.Duration(c.Expires)).UTC().Truncate(time.Second)
+		}
+	} else if c.Expires > 0 {
+		return httpapi.MadeKey{}, errors.New("--expires: an access key does not end; --api-key or --short-term makes one that does")
+	}
+	var err error
+	if n.Settings, err = c.settings(); err != nil {
+		return httpapi.MadeKey{}, err
+	}
+	a, err := c.open(ctx)
+	if err != nil {
+		return httpapi.MadeKey{}, err
+	}
+	return a.Create(ctx, n)
+}
+
 // shortTerm presigns a key; nothing of it is kept.
-func (c *keyCreateCmd) shortTerm(folder *datadir.Folder) (madeKey, error) {
+func (c *keyCreateCmd) shortTerm() (made httpapi.MadeKey, err error) {
+	patch, err := c.patch()
+	switch {
+	case err != nil:
+		return made, err
+	case patch != nil:
+		return made, errors.New("a short-term key has the settings of the access key that it is signed with")
+	case c.Endpoint != "":
+		return made, errors.New("--short-term: such a key is made here, of the data folder's first access key; it works wherever that key does")
+	}
+	folder, err := c.dataOption.open()
+	if err != nil {
+		return made, err
+	}
 	creds, k, err := folder.FirstKey()
 	if err != nil {
-		return madeKey{}, err
+		return made, err
 	}
 	span := sigv4.MaxAPIKeyLife
 	if c.Expires > 0 {
@@ -135,61 +146,33 @@ func (c *keyCreateCmd) shortTerm(folder *datadir.Folder) (madeKey, error) {
 	now := time.Now()
 	key, err := sigv4.PresignAPIKey(creds, region, now, span)
 	if err != nil {
-		return madeKey{}, err
+		return made, err
 	}
-	made := newMadeKey(k)
-	expires := now.Add(span).UTC().Truncate(time.Second)
-	made.Kind, made.Key, made.Region, made.Expires = "short-term API key", key, region, &expires
+	made = httpapi.MadeKey{Key: k, APIKey: key}
+	made.Kind, made.Region, made.Role = "short-term API key", region, identity.RoleCaller
+	made.Expires = now.Add(span).UTC().Truncate(time.Second)
 	return made, nil
 }
 
-func newMadeKey(k identity.Key) madeKey {
-	made := madeKey{ID: k.ID, Kind: string(k.Kind), Name: k.Name, ARN: k.ARN, Region: k.Region}
-	if !k.Expires.IsZero() {
-		made.Expires = &k.Expires
-	}
-	return made
-}
-
-func (m madeKey) until() string {
-	if m.Expires == nil {
-		return ""
-	}
-	return ", until " + m.Expires.Format(time.RFC3339)
-}
-
 type keyListCmd struct {
-	dataOption
+	adminOption
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
-func (c *keyListCmd) Run(con console) error {
-	folder, err := c.open()
+func (c *keyListCmd) Run(ctx context.Context, con console) error {
+	a, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
-	keys, err := folder.List()
+	keys, err := a.List(ctx)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		type row struct {
-			ID      string     `json:"id"`
-			Kind    string     `json:"kind"`
-			Name    string     `json:"name"`
-			ARN     string     `json:"arn"`
-			Region  string     `json:"region,omitempty"`
-			Created time.Time  `json:"created"`
-			Expires *time.Time `json:"expires,omitempty"`
-		}
-		rows := []row{}
-		for _, k := range keys {
-			rows = append(rows, row{k.ID, string(k.Kind), k.Name, k.ARN, k.Region, k.Created, newMadeKey(k).Expires})
-		}
-		return con.writeJSON(rows)
+		return con.writeJSON(append([]identity.Key{}, keys...))
 	}
-	w := table(con.Out)
-	fmt.Fprintln(w, "ID\tKIND\tNAME\tREGION\tCREATED\tEXPIRES\tARN")
+	w := table(visible{con.Out})
+	fmt.Fprintln(w, "ID\tKIND\tNAME\tROLE\tREGION\tCREATED\tEXPIRES\tARN\tSETTINGS")
 	for _, k := range keys {
 		expires := "-"
 		if !k.Expires.IsZero() {
@@ -198,30 +181,85 @@ func (c *keyListCmd) Run(con console) error {
 				expires += " (past)"
 			}
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Kind, k.Name, orDash(k.Region), k.Created.Format(time.DateOnly), expires, k.ARN)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Kind, k.Name, k.Role, orDash(k.Region), k.Created.Format(time.DateOnly), expires, k.ARN, briefly(k.Settings))
 	}
 	return w.Flush()
 }
 
-type keyRevokeCmd struct {
-	dataOption
+type keyUpdateCmd struct {
+	adminOption
 	ID string `arg:"" help:"Id of the key, as key list has it."`
+	settingFlags
+	JSON bool `name:"json" help:"Print JSON."`
 }
 
-func (c *keyRevokeCmd) Run(con console) error {
-	folder, err := c.open()
+func (keyUpdateCmd) Help() string {
+	return `Examples:
+
+  outcrop key update AKIA… --role administrator
+  outcrop key update AKIA… --activity metadata --usd-per-month 50
+  outcrop key update AKIA… --allow-regions all --deny-global no
+
+What is not named stays as it is.
+` + adminHelp
+}
+
+func (c *keyUpdateCmd) Run(ctx context.Context, con console) error {
+	patch, err := c.patch()
 	if err != nil {
 		return err
 	}
-	if err := folder.Revoke(c.ID); err != nil {
-		if errors.Is(err, identity.ErrNoKey) {
-			return fmt.Errorf("no key has the id %q: %s key list", c.ID, self())
-		}
+	if patch == nil {
+		return fmt.Errorf("nothing is to be changed: %s key update --help", self())
+	}
+	a, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	k, err := a.Change(ctx, c.ID, patch)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return con.writeJSON(k)
+	}
+	fmt.Fprintf(con.Out, "%s\t%s\t%s\n", k.ID, k.Role, briefly(k.Settings))
+	return c.noteAdministrators(ctx, con, a)
+}
+
+type keyRevokeCmd struct {
+	adminOption
+	ID string `arg:"" help:"Id of the key, as key list has it."`
+}
+
+func (c *keyRevokeCmd) Run(ctx context.Context, con console) error {
+	a, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.Revoke(ctx, c.ID); err != nil {
 		return err
 	}
 	fmt.Fprintf(con.Err, "%s is revoked; a running server knows within a second\n", c.ID)
-	if _, _, err := folder.FirstKey(); err != nil {
-		fmt.Fprintf(con.Err, "no access key is left: %s key create\n", self())
+	return c.noteAdministrators(ctx, con, a)
+}
+
+// noteAdministrators says what the keys that are left cannot do.
+func (o *adminOption) noteAdministrators(ctx context.Context, con console, a administration) error {
+	if o.Endpoint != "" {
+		return nil // the server keeps one
+	}
+	keys, err := a.List(ctx)
+	if err != nil {
+		return err
+	}
+	access := slices.ContainsFunc(keys, func(k identity.Key) bool { return k.Kind == identity.AccessKeyKind })
+	boss := slices.ContainsFunc(keys, func(k identity.Key) bool { return k.Role == identity.RoleAdministrator })
+	switch {
+	case !access:
+		fmt.Fprintf(con.Err, "no access key is left: %s key create --role administrator\n", self())
+	case !boss:
+		fmt.Fprintf(con.Err, "no administrator is left: %s key create --role administrator\n", self())
 	}
 	return nil
 }

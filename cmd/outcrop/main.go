@@ -38,7 +38,8 @@ type cli struct {
 	Price    priceCmd    `cmd:"" group:"catalog" help:"Print what calls cost, by model, endpoint, class of tokens and day."`
 
 	Whoami whoamiCmd `cmd:"" group:"access" help:"Ask STS who the credentials belong to."`
-	Key    keyCmd    `cmd:"" group:"access" help:"Create, list and revoke access keys and API keys."`
+	Key    keyCmd    `cmd:"" group:"access" help:"Create, list, change and revoke access keys and API keys."`
+	Limit  limitCmd  `cmd:"" group:"access" help:"Limit keys: requests, tokens, calls at once, money."`
 	Access accessCmd `cmd:"" group:"access" help:"Ask for models and give them back, here or at AWS."`
 
 	Logs      logsCmd      `cmd:"" group:"activity" help:"List, search, show and export the calls that were kept."`
