@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/sigv4"
+)
+
+// nowhere is a ResponseWriter that keeps nothing.
+type nowhere struct {
+	header http.Header
+	status int
+}
+
+func (n *nowhere) Header() http.Header              { return n.header }
+func (n *nowhere) WriteHeader(status int)           { n.status = status }
+func (n *nowhere) Write(b []byte) (int, error)      { return len(b), nil }
+func (n *nowhere) Flush()                           {}
+func (n *nowhere) SetWriteDeadline(time.Time) error { return nil }
+func (n *nowhere) SetReadDeadline(time.Time) error  { return nil }
+
+// BenchmarkActivity is a call through the whole server, without a network: signed,
+// routed, answered by a script, metered, and logged in each mode or not at all.
+// Sixteen callers at once, as a server has them: in power mode those who wait for
+// the disk wait together. cpu-ns/op is the process's CPU, index and all, and what
+// the modes are compared by.
+func BenchmarkActivity(b *testing.B) {
+	text := strings.Repeat("abcdefghijklmnop", 128)
+	scenario := filepath.Join(b.TempDir(), "answer.yaml")
+	if err := os.WriteFile(scenario, []byte("rules:\n- answer: {content: [{text: "+text+"}]}\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	body := []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":100000,"messages":[{"role":"user","content":"` + strings.Repeat("Hello, world. ", 150) + `"}]}`)
+	for _, call := range []string{"invoke", "invoke-with-response-stream"} {
+		for _, mode := range []string{"off", "default", "power", "relaxed"} {
+			b.Run(call+"/"+mode, func(b *testing.B) {
+				o := &serveOptions{Listen: "127.0.0.1:0", Log: "off", Metrics: "loopback", dataOption: dataOption{Data: filepath.Join(b.TempDir(), "data")},
+					answerOptions: answerOptions{Region: "us-west-2", Upstream: "scripted:" + scenario}}
+				if o.ActivityOff = mode == "off"; !o.ActivityOff {
+					if err := o.ActivityDurability.UnmarshalText([]byte(mode)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				s, err := startServer(o, console{strings.NewReader(""), io.Discard, io.Discard})
+				if err != nil {
+					b.Fatal(err)
+				}
+				key, _, err := s.Data.FirstKey()
+				if err != nil {
+					b.Fatal(err)
+				}
+				path := "/model/global.anthropic.claude-opus-4-6-v1:0/" + call
+				signed, err := http.NewRequest(http.MethodPost, s.URL+path, bytes.NewReader(body))
+				if err != nil {
+					b.Fatal(err)
+				}
+				signed.Header.Set("Content-Type", "application/json")
+				sum := sha256.Sum256(body)
+				if err := new(sigv4.Signer).Sign(signed, hex.EncodeToString(sum[:]), key, "us-west-2", "bedrock", time.Now()); err != nil {
+					b.Fatal(err)
+				}
+				var n atomic.Int64
+				var failed atomic.Int64
+				one := func() {
+					r := signed.Clone(signed.Context())
+					r.RequestURI, r.Host, r.RemoteAddr, r.Body = path, signed.URL.Host, "127.0.0.1:1", io.NopCloser(bytes.NewReader(body))
+					w := &nowhere{header: http.Header{}}
+					s.http.Handler.ServeHTTP(w, r)
+					n.Add(1)
+					if w.status != 200 {
+						failed.Store(int64(w.status))
+					}
+				}
+				for range 50 {
+					one()
+				}
+				b.ReportAllocs()
+				b.SetParallelism(max(16/runtime.GOMAXPROCS(0), 1))
+				cpu := processCPU(b)
+				b.ResetTimer()
+				b.RunParallel(func(p *testing.PB) {
+					for p.Next() {
+						one()
+					}
+				})
+				b.StopTimer()
+				if err := s.shutdown(); err != nil { // with what it still has to write and to index
+					b.Fatal(err)
+				}
+				b.ReportMetric(float64(processCPU(b)-cpu)/float64(b.N), "cpu-ns/op")
+				if status := failed.Load(); status != 0 {
+					b.Fatalf("status %d", status)
+				}
+				if kept := records(b, o.Data); !o.ActivityOff && kept != int(n.Load()) {
+					b.Fatalf("%d records of %d calls", kept, n.Load())
+				}
+			})
+		}
+	}
+}
+
+// records counts what the log of a data folder has.
+func records(b *testing.B, data string) (n int) {
+	b.Helper()
+	a := activity.NewArchive(activityDir(data), nil)
+	days, err := a.Days()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, d := range days {
+		if _, err := a.Walk(b.Context(), d, 0, func(activity.Ref, *activity.Record) error { n++; return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return n
+}
