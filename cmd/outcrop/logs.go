@@ -331,13 +331,14 @@ func costOf(r *activity.Record) string {
 // scanBar says how far a scan has come, where someone sits to see it.
 type scanBar struct {
 	con   console
+	what  string
 	on    bool
 	shown int64
 }
 
 func newScanBar(con console) *scanBar {
 	f, ok := con.Err.(*os.File)
-	return &scanBar{con: con, on: ok && term.IsTerminal(int(f.Fd())), shown: -1}
+	return &scanBar{con: con, what: "searching", on: ok && term.IsTerminal(int(f.Fd())), shown: -1}
 }
 
 func (b *scanBar) progress(done, total int64) {
@@ -346,7 +347,7 @@ func (b *scanBar) progress(done, total int64) {
 	}
 	if percent := done * 100 / total; percent != b.shown {
 		b.shown = percent
-		fmt.Fprintf(b.con.Err, "\rsearching: %d %% of %d MB", percent, total>>20)
+		fmt.Fprintf(b.con.Err, "\r%s: %d %% of %d MB", b.what, percent, total>>20)
 	}
 }
 

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/backup"
+	"github.com/outcrop-dev/outcrop/internal/datadir"
+)
+
+// keyFileName is the age key's in a data folder.
+const keyFileName = "key.txt"
+
+type backupCmd struct {
+	dataOption
+	File        string `arg:"" type:"path" help:"File to write, a .tar.gz; - is standard output."`
+	WithKeyFile bool   `help:"Put the age key in as well, which opens the sealed keys: who has the file has them all."`
+}
+
+func (backupCmd) Help() string {
+	return `A consistent copy of the data folder, while its server runs: keys as they are sealed,
+model access, the activity log and its index. Every call that was answered before the
+backup began is in it; one that is under way will be there as interrupted.
+
+  outcrop backup /backups/outcrop-$(date +%F).tar.gz
+  outcrop restore /backups/outcrop-2026-11-22.tar.gz --data /srv/outcrop
+
+Without the age key (key.txt, or --key-file) the keys in the backup cannot be opened:
+keep a copy of it elsewhere. What was asked and answered is not sealed.`
+}
+
+func (c *backupCmd) Run(ctx context.Context, con console) (err error) {
+	if _, err := datadir.Attach(c.Data, datadir.Options{KeyFile: c.KeyFile}); err != nil && (!c.noKey(err) || c.WithKeyFile) {
+		return err
+	}
+	o := backup.Options{Version: version, Now: time.Now, KeyName: keyFileName, Skip: []string{stateFile, documentCache, "exec.log"}}
+	if c.WithKeyFile {
+		if o.KeyFile = c.KeyFile; o.KeyFile == "" {
+			o.KeyFile = filepath.Join(c.Data, keyFileName)
+		}
+		fmt.Fprintln(con.Err, "outcrop: WARNING: the age key is in the backup: whoever has the file has every key of this server. Keep it as you would keep them")
+	} else {
+		fmt.Fprintln(con.Err, "outcrop: the age key is not in the backup, and the keys in it are of no use without: keep a copy of the key file elsewhere")
+	}
+	bar := newScanBar(con)
+	bar.what, o.Progress = "copying", bar.progress
+	defer bar.done()
+	if c.File == "-" {
+		if isTerminal(con.Out) {
+			return errors.New("a backup is no text for a terminal: name a file, or pipe it")
+		}
+		return backup.Write(ctx, con.Out, c.Data, o)
+	}
+	dir := filepath.Dir(c.File)
+	if standsIn(c.Data, c.File) {
+		return fmt.Errorf("%s is in the data folder itself, which may be lost with it: name a file elsewhere", c.File)
+	}
+	o.Temp = dir
+	f, err := os.CreateTemp(dir, ".outcrop-backup-*.tmp")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // it has its name by then, or is of no use
+	err = backup.Write(ctx, f, c.Data, o)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), c.File); err != nil {
+		return err
+	}
+	info, err := os.Stat(c.File)
+	if err != nil {
+		return err
+	}
+	bar.done()
+	fmt.Fprintf(con.Err, "%s: %.1f MB\n", c.File, float64(info.Size())/1e6)
+	return nil
+}
+
+// noKey says that the folder is good but for the key file, which is kept
+// elsewhere: a backup needs none.
+func (c *backupCmd) noKey(err error) bool {
+	_, sealed := os.Stat(filepath.Join(c.Data, "keys.age"))
+	return sealed == nil && errors.Is(err, os.ErrNotExist)
+}
+
+// standsIn says whether a file would stand in a folder.
+func standsIn(folder, file string) bool {
+	real := func(p string) string {
+		if r, err := filepath.EvalSymlinks(p); err == nil {
+			return r
+		}
+		return p
+	}
+	folder, errA := filepath.Abs(real(folder))
+	dir, errB := filepath.Abs(real(filepath.Dir(file)))
+	rel, err := filepath.Rel(folder, dir)
+	return errA == nil && errB == nil && err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+type restoreCmd struct {
+	File string `arg:"" type:"path" help:"Backup to read; - is standard input."`
+	dataOption
+}
+
+func (restoreCmd) Help() string {
+	return `Puts a backup into a data folder that is empty or not there; everything is checked
+before it gets its name. No server may be started with the folder before that.
+
+  outcrop restore outcrop-2026-11-22.tar.gz --data /srv/outcrop
+  outcrop serve --data /srv/outcrop`
+}
+
+func (c *restoreCmd) Run(ctx context.Context, con console) error {
+	in := con.In
+	if c.File != "-" {
+		f, err := os.Open(c.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	head, err := backup.Restore(ctx, io.Reader(in), c.Data)
+	if errors.Is(err, backup.ErrNotEmpty) {
+		return fmt.Errorf("%w\n  a backup replaces nothing: name an empty folder with --data", err)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(con.Err, "%s is as it was on %s\n", c.Data, head.Made.Local().Format(time.DateTime))
+	if !head.KeyFile && c.KeyFile == "" {
+		fmt.Fprintf(con.Err, "outcrop: the age key was not in the backup: put it in %s, or serve with --key-file\n", filepath.Join(c.Data, keyFileName))
+		return nil
+	}
+	if _, err := datadir.Attach(c.Data, datadir.Options{KeyFile: c.KeyFile}); err != nil {
+		return fmt.Errorf("everything is there, but its keys cannot be opened: %w", err)
+	}
+	return nil
+}
