@@ -30,6 +30,7 @@ type cli struct {
 	Tour   tourCmd   `cmd:"" group:"server" help:"Show each promise of the page, executed."`
 
 	Send  sendCmd  `cmd:"" group:"ask" help:"Ask a model, and print its answer."`
+	Chat  chatCmd  `cmd:"" group:"ask" help:"Talk with a model in the terminal."`
 	Count countCmd `cmd:"" group:"ask" help:"Count the tokens of a prompt."`
 
 	Models   modelsCmd   `cmd:"" group:"catalog" help:"List the Claude models on Bedrock."`

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -263,32 +262,38 @@ func (t *target) bills() bool {
 	return upstream == "" || upstream == "bedrock" || strings.HasPrefix(upstream, "bedrock/")
 }
 
-// cost says what an answer cost: Outcrop's own figure where there is one, else
-// the list price.
+// cost says what an answer cost.
 func (t *target) cost(model string, u messages.Usage) string {
-	if billed := t.heard.says("X-Outcrop-Cost-Usd"); billed != "" {
-		if would := t.heard.says("X-Outcrop-Would-Cost-Usd"); would != "" {
-			return fmt.Sprintf("billed $%s, on Amazon Bedrock it would have cost $%s", billed, would)
-		}
-		return "billed $" + billed
-	}
-	price, ok := t.listPrice(model, u)
-	switch {
-	case !ok && t.bills():
+	switch billed, would := t.costs(model, u); {
+	case billed == "":
 		return "the price of " + model + " is not known"
-	case !ok:
-		return "billed $0"
-	case t.bills():
-		return "$" + price.USD() + " by the list price"
+	case would != "":
+		return "billed $" + billed + ", on Amazon Bedrock it would have cost $" + would
+	case t.heard.says(headerCost) == "":
+		return "$" + billed + " by the list price"
 	default:
-		return "billed $0, on Amazon Bedrock it would have cost $" + price.USD()
+		return "billed $" + billed
 	}
 }
 
-func (t *target) listPrice(model string, u messages.Usage) (catalog.Nanodollars, bool) {
-	r, err := t.catalog.Resolve(model, t.Client.Region(), catalog.Policy{})
-	if err != nil || len(r.Candidates) == 0 {
-		return 0, false
+// An Outcrop's own figures.
+const (
+	headerCost      = "X-Outcrop-Cost-Usd"
+	headerWouldCost = "X-Outcrop-Would-Cost-Usd"
+)
+
+// costs are Outcrop's own figures where there are such, else the list price. "":
+// not known, or there is none.
+func (t *target) costs(model string, u messages.Usage) (billed, would string) {
+	if billed = t.heard.says(headerCost); billed != "" {
+		return billed, t.heard.says(headerWouldCost)
 	}
-	return catalog.Cost(u, r.Candidates[0].Price), true
+	price := ""
+	if r, err := t.catalog.Resolve(model, t.Client.Region(), catalog.Policy{}); err == nil && len(r.Candidates) > 0 {
+		price = catalog.Cost(u, r.Candidates[0].Price).USD()
+	}
+	if t.bills() {
+		return price, ""
+	}
+	return "0", price
 }
