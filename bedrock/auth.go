@@ -69,9 +69,9 @@ func (a *signature) in(region string) authorizer {
 }
 
 func (a *signature) renew() bool {
-	c, ok := a.provider.(*aws.CredentialsCache)
+	v, ok := a.provider.(*vault) // keys that were given have no others behind them
 	if ok {
-		c.Invalidate()
+		v.Invalidate()
 	}
 	return ok
 }
@@ -140,7 +140,7 @@ func (s *settings) authorizer(ctx context.Context, id identity, region string, s
 		if err != nil {
 			return nil, err
 		}
-		provider, looked = cfg.Credentials, s.looked(id)
+		provider, looked = cached(cfg.Credentials), s.looked(id)
 	}
 	if s.role != "" {
 		cfg, err := shared.load(ctx, region)
@@ -183,10 +183,6 @@ type sharedConfig struct {
 	cfg      *aws.Config
 }
 
-// refreshBefore is how long before their end credentials are asked for anew, so
-// that none ends between signing and arriving.
-const refreshBefore = 2 * time.Minute
-
 func (c *sharedConfig) load(ctx context.Context, region string) (*aws.Config, error) {
 	if c.cfg != nil {
 		return c.cfg, nil
@@ -209,10 +205,3 @@ func (c *sharedConfig) load(ctx context.Context, region string) (*aws.Config, er
 }
 
 func refresh(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = refreshBefore }
-
-func cached(p aws.CredentialsProvider) aws.CredentialsProvider {
-	if c, ok := p.(*aws.CredentialsCache); ok {
-		return c
-	}
-	return aws.NewCredentialsCache(p, refresh)
-}

@@ -83,8 +83,9 @@ type static aws.Credentials
 func (c static) Retrieve(context.Context) (aws.Credentials, error) { return aws.Credentials(c), nil }
 
 // WithCredentialsProvider takes credentials from p, which is asked once for many
-// goroutines and again two minutes before they end. When p fails, the call is tried
-// again, as one that meets a failing service.
+// goroutines and again, behind their backs, two minutes before they end. When p fails
+// and there are none that hold, the call is tried again, as one that meets a failing
+// service.
 func WithCredentialsProvider(p aws.CredentialsProvider) ClientOption {
 	return optionFunc(func(s *settings) {
 		if p == nil {
