@@ -33,6 +33,8 @@ var Envs = []Env{
 	{Name: "js", Node: true},
 	{Name: "claude-code", Node: true},
 	{Name: "moto"},
+	{Name: "pytest"},
+	{Name: "vitest", Node: true},
 }
 
 // CacheDir is OUTCROP_TEST_CACHE, else a folder in the user's cache.
