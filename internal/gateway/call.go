@@ -77,3 +77,9 @@ type Writer interface {
 	Frame(Frame) error
 	Flush() error
 }
+
+// Ender is what a Writer may be besides: one that sends the last of an answer
+// together with the end that its transport puts behind it.
+type Ender interface {
+	End() error // in place of the last Flush
+}

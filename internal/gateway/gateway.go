@@ -329,6 +329,9 @@ func (g *Gateway) relay(ctx context.Context, call *Call, stream Stream, w Writer
 				return messages.Errorf(messages.ModelStreamFailed, "stream ended before message_stop")
 			}
 			t.sent = true
+			if e, ok := w.(Ender); ok {
+				return written(e.End())
+			}
 			return written(w.Flush())
 		}
 		if err != nil {

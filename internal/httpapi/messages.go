@@ -64,6 +64,14 @@ func (w *eitherWriter) Flush() error {
 	}
 }
 
+// End implements gateway.Ender.
+func (w *eitherWriter) End() error {
+	if w.sse != nil {
+		return w.sse.End()
+	}
+	return w.Flush()
+}
+
 func (w *eitherWriter) fail(e *messages.Error) bool { return w.sse != nil && w.sse.fail(e) }
 
 func (w *eitherWriter) close() {

@@ -86,10 +86,20 @@ const writeTimeout = 60 * time.Second
 const writeSlack = 5 * time.Second
 
 // send writes and flushes within writeTimeout. HTTP/2 resets a stream when its
-// deadline passes, written to or not, so it has none between writes; HTTP/1 keeps
-// it until the exchange is over. A transport that has neither deadlines nor
-// buffers does without.
-func (x *exchange) send(p []byte) error {
+// deadline passes, written to or not, so it has none between writes; that of
+// HTTP/1 stays, for the end of the answer too. A transport that has neither
+// deadlines nor buffers does without.
+func (x *exchange) send(p []byte) error { return x.write(p, true) }
+
+// sendLast leaves it to net/http to flush, with the end of the answer.
+func (x *exchange) sendLast(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	return x.write(p, x.r.ProtoMajor != 1)
+}
+
+func (x *exchange) write(p []byte, flush bool) error {
 	if now := time.Now(); now.After(x.bounded) {
 		_ = x.rc.SetWriteDeadline(now.Add(writeTimeout))
 		if x.r.ProtoMajor == 1 {
@@ -98,7 +108,7 @@ func (x *exchange) send(p []byte) error {
 			defer x.rc.SetWriteDeadline(time.Time{})
 		}
 	}
-	if _, err := x.w.Write(p); err != nil {
+	if _, err := x.w.Write(p); err != nil || !flush {
 		return err
 	}
 	if err := x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -113,11 +123,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := []string{x.requestID}
 	h[bedrockapi.HeaderRequestID], h["Request-Id"], h["X-Outcrop-Request-Id"] = id, id, id
 	h.Set("X-Outcrop-Upstream", s.Gateway.Upstream.Name())
-	defer func() {
-		if !x.bounded.IsZero() {
-			_ = x.rc.SetWriteDeadline(time.Time{})
-		}
-	}()
+	if r.ProtoMajor == 1 {
+		_ = x.rc.SetWriteDeadline(time.Time{}) // of the answer before
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {

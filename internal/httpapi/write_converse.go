@@ -123,6 +123,9 @@ func (w *converseStreamWriter) Flush() error {
 	return err
 }
 
+// End implements gateway.Ender.
+func (w *converseStreamWriter) End() error { return w.x.sendLast(w.buf) }
+
 func (w *converseStreamWriter) fail(e *messages.Error) bool {
 	if !w.begun {
 		return false

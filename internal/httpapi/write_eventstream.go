@@ -98,6 +98,15 @@ func (w *frameWriter) Flush() error {
 	return w.send()
 }
 
+// End implements gateway.Ender.
+func (w *frameWriter) End() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.x.sendLast(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
 // send needs the mutex.
 func (w *frameWriter) send() error {
 	err := w.x.send(w.buf)

@@ -55,6 +55,15 @@ func (w *sseWriter) Flush() error {
 	return w.send()
 }
 
+// End implements gateway.Ender.
+func (w *sseWriter) End() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	err := w.x.sendLast(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
 // send needs the mutex.
 func (w *sseWriter) send() error {
 	err := w.x.send(w.buf)

@@ -62,13 +62,17 @@ func TestMain(m *testing.M) {
 func BenchmarkPassThrough(b *testing.B) {
 	aws := httptest.NewServer(passedTo())
 	b.Cleanup(aws.Close)
-	for _, call := range []struct{ name, body string }{
-		{"invoke", passBody}, {"invoke-with-response-stream", passBody}, {"converse", passConverse}, {"converse-stream", passConverse},
+	for _, call := range []struct{ name, op, body string }{
+		{"invoke", "invoke", passBody}, {"stream", "invoke-with-response-stream", passBody}, {"stream-paced", "invoke-with-response-stream", passBody},
+		{"converse", "converse", passConverse}, {"converse-stream", "converse-stream", passConverse},
 	} {
 		for _, by := range []string{"ReverseProxy", "outcrop", "outcrop-journal"} {
 			b.Run(call.name+"/"+by, func(b *testing.B) {
 				m := startMiddle(b, by, aws.URL)
-				signed := m.sign(b, call.name, call.body)
+				signed := m.sign(b, call.op, call.body)
+				if strings.HasSuffix(call.name, "paced") {
+					signed.Header.Set("Traceparent", paced) // the one header that goes everywhere and is not signed
+				}
 				client := &http.Transport{MaxIdleConnsPerHost: 64}
 				defer client.CloseIdleConnections()
 				b.SetParallelism(16 / runtime.GOMAXPROCS(0))
@@ -100,6 +104,10 @@ var (
 	passConverse = `{"messages":[{"role":"user","content":[{"text":"` + strings.Repeat("Hello ", 300) + `"}]}],"inferenceConfig":{"maxTokens":100}}`
 )
 
+// paced asks for a millisecond between frames, so that each comes alone. Without
+// it most of them come together.
+const paced = "00-00000000000000000000000000000001-0000000000000001-00"
+
 // passedTo answers with 2 KB, or with a stream of 55 frames, each flushed.
 func passedTo() http.HandlerFunc {
 	text := strings.Repeat("sixteen letters ", 128)
@@ -127,6 +135,9 @@ func passedTo() http.HandlerFunc {
 		for _, f := range answers[op] {
 			w.Write(f)
 			w.(http.Flusher).Flush()
+			if r.Header.Get("Traceparent") == paced {
+				time.Sleep(time.Millisecond)
+			}
 		}
 	}
 }
