@@ -203,10 +203,18 @@ func TestDelivered(t *testing.T) {
 	in("eu-west-1").must(200, "POST", model+"invoke", picture)
 	in("eu-west-1").must(200, "POST", model+"converse", `{"messages":[{"role":"user","content":[{"text":"`+strings.Repeat("Long. ", 20_000)+`"}]}]}`)
 	in("eu-central-1").must(200, "POST", model+"invoke", text)
+	if _, said := east.do("GET", "/healthz", ""); !strings.Contains(said, `"delivery":"ok"`) {
+		t.Error(said)
+	}
 	if err := s.shutdown(); err != nil {
 		t.Fatal(err)
 	}
 
+	var banner strings.Builder
+	s.banner(&banner, &serveOptions{dataOption: dataOption{Data: s.Data.Path()}, answerOptions: answerOptions{activityOptions: activityOptions{Destinations: destinations{"team-logs": {Folder: folder}}}}})
+	if !strings.Contains(banner.String(), "the bucket team-logs, where an account asks for it, to "+folder) {
+		t.Errorf("the banner does not say what leaves: %s", &banner)
+	}
 	records, keys := delivered(t, folder)
 	account := s.Account
 	layout := regexp.MustCompile(`\A(calls/)?AWSLogs/` + account + `/BedrockModelInvocationLogs/(amazon-bedrock-logs-permission-check|[a-z0-9-]+/\d{4}/\d{2}/\d{2}/\d{2}/(\d{8}T\d{9}Z_[0-9a-f]{16}\.json\.gz|data/[0-9a-f-]{36}_(input|output)\.json\.gz))\z`)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/access"
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/activity/delivery"
+	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/metrics"
 	"github.com/outcrop-dev/outcrop/internal/sqlstore"
 )
@@ -86,6 +88,10 @@ func (s *server) openJournal(o *serveOptions, own *access.Service, counted *metr
 		}
 		return 0
 	})
+	if len(places) > 0 {
+		s.undelivered = queue.Failing
+		counted.Gauge("outcrop_delivery_failing", "Destinations whose last delivery has failed.", func() float64 { return float64(len(queue.Failing())) })
+	}
 	counted.Gauge("outcrop_activity_bytes", "What the activity log takes on the disk, without its index.", func() float64 {
 		n, err := store.Size()
 		if err != nil {
@@ -102,6 +108,18 @@ func (s *server) ready() error {
 		return nil
 	}
 	return errors.New("the activity log cannot be written")
+}
+
+// deliveryHealth is what /healthz says of the destinations, if there are any.
+func (s *server) deliveryHealth() []httpapi.HealthRow {
+	if s.undelivered == nil {
+		return nil
+	}
+	said := "ok"
+	if down := s.undelivered(); len(down) > 0 {
+		said = "failing, tried again: " + strings.Join(down, ", ")
+	}
+	return []httpapi.HealthRow{{Name: "delivery", Value: said}}
 }
 
 // logHealth is what /healthz says of the log. Anyone may read it, so that it

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +40,9 @@ func (s *server) banner(w io.Writer, o *serveOptions) {
 		fmt.Fprintf(w, "  WARNING   everyone who reaches this address may call: --insecure-skip-auth\n")
 	}
 	fmt.Fprintf(w, "  data      %s (account %s)\n", o.Data, s.Account)
+	for _, name := range slices.Sorted(maps.Keys(o.Destinations)) {
+		fmt.Fprintf(w, "  delivers  invocation logs of the bucket %s, where an account asks for it, to %s\n", name, o.Destinations[name])
+	}
 	if found := foreignCredentials(); len(found) > 0 && !s.Upstream.Capabilities().Bills {
 		fmt.Fprintf(w, "  not used  %s: real AWS is called only with --upstream bedrock\n", strings.Join(found, ", "))
 	}

@@ -69,12 +69,14 @@ type server struct {
 	quiet    atomic.Bool // the access log pauses
 	leaving  atomic.Bool // /readyz says no
 	required bool        // no call without a record
-	delay    time.Duration
-	drain    time.Duration
-	http     *http.Server
-	served   chan error
-	stateful string // server.json, removed at the end
-	closers  []func() error
+
+	undelivered func() []string // buckets that fail; nil: there are none
+	delay       time.Duration
+	drain       time.Duration
+	http        *http.Server
+	served      chan error
+	stateful    string // server.json, removed at the end
+	closers     []func() error
 }
 
 // startServer listens first, so that a taken port is the first thing to be said.
@@ -206,6 +208,7 @@ func (p pausable) Record(r activity.Record) {
 
 func (s *server) health() []httpapi.HealthRow {
 	rows := []httpapi.HealthRow{{Name: "instance", Value: s.instance}, {Name: "activity_log", Value: s.logHealth()}}
+	rows = append(rows, s.deliveryHealth()...)
 	if s.Note != "" {
 		rows = append(rows, httpapi.HealthRow{Name: "note", Value: s.Note})
 	}

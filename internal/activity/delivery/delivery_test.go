@@ -369,11 +369,17 @@ func TestRun(t *testing.T) {
 		done := make(chan struct{})
 		go func() { w.queue.Run(ctx); close(done) }()
 		time.Sleep(10 * time.Second)
+		if got := w.queue.Failing(); !slices.Equal(got, []string{"logs"}) {
+			t.Errorf("failing: %v", got)
+		}
 		logs.fail(nil, 0)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if got := logs.ids(t); got["a"] != 1 {
 			t.Errorf("%v", got)
+		}
+		if got := w.queue.Failing(); got != nil {
+			t.Errorf("failing: %v", got)
 		}
 		w.call("b", noon, toLogs, "{}")
 		time.Sleep(2 * time.Minute)

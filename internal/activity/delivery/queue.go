@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
@@ -54,6 +55,8 @@ type bucket struct {
 
 	mu      sync.Mutex // held while it delivers
 	failing time.Time  // since when; zero: it is not
+
+	down atomic.Bool // the last delivery has failed
 }
 
 // New makes a Queue.
@@ -73,6 +76,17 @@ func New(o Options) *Queue {
 
 // Has says whether a bucket's name is known.
 func (q *Queue) Has(name string) bool { return q.buckets[name] != nil }
+
+// Failing names the buckets whose last delivery has failed.
+func (q *Queue) Failing() []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(q.buckets)) {
+		if q.buckets[name].down.Load() {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 // Check writes what the service writes when a configuration is set, to see
 // whether it can.
@@ -104,7 +118,9 @@ func (q *Queue) run(ctx context.Context, b *bucket) {
 			return
 		case <-wait.C:
 		}
-		if err := q.deliver(ctx, b); err != nil && ctx.Err() == nil {
+		err := q.deliver(ctx, b)
+		b.down.Store(err != nil)
+		if err != nil && ctx.Err() == nil {
 			q.o.Log.Warn("activity log: records cannot be delivered; it is tried again", "bucket", b.name, "error", err, "again_in", again)
 			wait.Reset(again)
 			again = min(2*again, max(q.o.Every, 5*time.Minute))
