@@ -180,7 +180,7 @@ func (c configCheckCmd) Run(con console) error {
 	slices.Sort(names)
 	for _, name := range names {
 		v := s[name]
-		if name == "upstream_key" {
+		if name == "upstream_key" || name == "bedrock_key" {
 			v = "(secret)"
 		}
 		fmt.Fprintf(con.Out, "%s: %v\n", name, v)

@@ -55,6 +55,9 @@ func TestQuotasServed(t *testing.T) {
 	asked := map[string]int{}
 	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		region, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		if r.Method == http.MethodGet { // the server warms its connection
+			return
+		}
 		mu.Lock()
 		asked[region]++
 		mu.Unlock()
@@ -136,5 +139,37 @@ quotas:
 	}
 	if total := asked["us-east-1"] + asked["us-east-2"] + asked["us-west-2"]; total > 31 {
 		t.Errorf("AWS was asked %d times for what thirty calls may use", total)
+	}
+}
+
+// Who pays: the default chain, a key, accounts with roles or keys; what cannot be
+// is refused before anything is called.
+func TestPayers(t *testing.T) {
+	t.Setenv("RESEARCH_KEY", "ABSKresearch")
+	for _, tt := range []struct {
+		o    bedrockOptions
+		want string
+		err  string
+	}{
+		{bedrockOptions{}, "[]", ""},
+		{bedrockOptions{BedrockKey: "ABSKone"}, "[/ABSKone]", ""},
+		{bedrockOptions{wayOptions: wayOptions{Accounts: accounts{{Name: "a", KeyEnv: "RESEARCH_KEY"}, {Name: "b", Role: "r"}}}}, "[a/ABSKresearch b/]", ""},
+		{bedrockOptions{wayOptions: wayOptions{Accounts: accounts{{Name: "a", KeyEnv: "NO_SUCH_KEY"}}}}, "", `account "a": NO_SUCH_KEY is not set`},
+		{bedrockOptions{BedrockKey: "ABSKone", wayOptions: wayOptions{Accounts: accounts{{Name: "a"}}}}, "", "exclude each other"},
+	} {
+		got, err := tt.o.payers()
+		if err != nil {
+			if tt.err == "" || !strings.Contains(err.Error(), tt.err) {
+				t.Errorf("%+v: %v", tt.o, err)
+			}
+			continue
+		}
+		names := []string{}
+		for _, a := range got {
+			names = append(names, a.Name+"/"+a.Bearer)
+		}
+		if fmt.Sprint(names) != tt.want {
+			t.Errorf("got %v, want %s", names, tt.want)
+		}
 	}
 }

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
@@ -18,6 +21,7 @@ type bedrockOptions struct {
 	BedrockFips      bool   `help:"Call AWS's FIPS endpoints."`
 	BedrockDualStack bool   `help:"Call AWS's dual-stack endpoints."`
 	BedrockBetas     string `enum:"strip,pass,strict" default:"strip" help:"What becomes of a beta that AWS is known to refuse: strip it with its fields and say so, pass it on, or refuse the call (strict)."`
+	BedrockKey       string `placeholder:"KEY" help:"Bedrock API key to call AWS with, in place of AWS credentials. Better in the environment than on the command line."`
 	wayOptions
 	Quotas    quotas        `placeholder:"JSON" help:"Quotas of your AWS accounts, best as a list in outcrop.yaml: account, region, model or profile, rpm, tpm, tpd. Calls move to other Regions before one is spent. What is not told is learnt from AWS's 429s."`
 	QuotaWait time.Duration `default:"3s" placeholder:"TIME" help:"How long a call waits in all for a quota to free, or to try a Region again, before it is refused; 0s: not at all. Default: ${default}."`
@@ -28,7 +32,7 @@ type wayOptions struct {
 	AllowRegions []string `placeholder:"REGION" help:"Call these Regions alone, and refuse what AWS could take elsewhere."`
 	DenyRegions  []string `placeholder:"REGION" help:"Never call these Regions, and refuse what AWS could take there."`
 	DenyGlobal   bool     `help:"Refuse global. ids."`
-	Accounts     accounts `placeholder:"JSON" help:"AWS accounts to call with, best as a list in outcrop.yaml: name, number, regions, role, external_id. Without it: the default AWS credentials."`
+	Accounts     accounts `placeholder:"JSON" help:"AWS accounts to call with, best as a list in outcrop.yaml: name, number, regions, role, external_id, key_env. Without it: the default AWS credentials."`
 }
 
 // Validate holds what names Regions, models and accounts to the catalog, so that
@@ -73,6 +77,7 @@ type account struct {
 	Regions    []string `json:"regions"`
 	Role       string   `json:"role"`
 	ExternalID string   `json:"external_id"`
+	KeyEnv     string   `json:"key_env"` // variable that holds a Bedrock API key
 }
 
 type accounts []account
@@ -82,8 +87,28 @@ func (a *accounts) UnmarshalText(text []byte) error {
 	return readEntries("accounts", text, (*[]account)(a))
 }
 
+// payers are the accounts with their keys; none: the default AWS chain.
+func (o *bedrockOptions) payers() (out []bedrockup.Account, err error) {
+	if o.BedrockKey != "" {
+		if len(o.Accounts) > 0 {
+			return nil, errors.New("--bedrock-key and accounts exclude each other; an account has key_env")
+		}
+		return []bedrockup.Account{{Bearer: o.BedrockKey}}, nil
+	}
+	for _, a := range o.Accounts {
+		key := ""
+		if a.KeyEnv != "" {
+			if key = os.Getenv(a.KeyEnv); key == "" {
+				return nil, fmt.Errorf("account %q: %s is not set", a.Name, a.KeyEnv)
+			}
+		}
+		out = append(out, bedrockup.Account{Name: a.Name, Number: a.Number, Regions: a.Regions, Role: a.Role, ExternalID: a.ExternalID, Bearer: key})
+	}
+	return out, nil
+}
+
 // openBedrock is real Amazon Bedrock. It is always named, and says who is billed.
-func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.AddrPort, hop string, log *slog.Logger) error {
+func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.AddrPort, hop string, log *slog.Logger) (err error) {
 	betas, ok := map[string]bedrockup.BetaPolicy{"strip": bedrockup.Strip, "pass": bedrockup.Pass, "strict": bedrockup.Strict}[o.BedrockBetas]
 	if !ok {
 		return fmt.Errorf("--bedrock-betas %q: want strip, pass or strict", o.BedrockBetas)
@@ -96,8 +121,8 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 		Region:    o.Region, Betas: betas, Hop: hop, Self: []netip.AddrPort{self}, OwnKey: s.ownKey, Agent: "outcrop/" + version, Log: log,
 		FirstContent: firstContent, Idle: streamIdle,
 	}
-	for _, a := range o.Accounts {
-		options.Accounts = append(options.Accounts, bedrockup.Account{Name: a.Name, Number: a.Number, Regions: a.Regions, Role: a.Role, ExternalID: a.ExternalID})
+	if options.Accounts, err = o.payers(); err != nil {
+		return err
 	}
 	up, err := bedrockup.New(ctx, options)
 	if err != nil {
@@ -113,7 +138,23 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 	}
 	s.Upstream, s.accounts = up, up.Accounts()
 	s.lanes = routing.NewHealth(routing.Options{Quota: quota, Patience: o.QuotaWait})
+	s.warm(up, o.Region)
 	return nil
+}
+
+// warmWithin is how long the server tries, beside its first calls.
+const warmWithin = 30 * time.Second
+
+// warm gets credentials and a connection before the first call wants them.
+func (s *server) warm(up *bedrockup.Upstream, region string) {
+	ctx, stop := context.WithTimeout(context.Background(), warmWithin)
+	over := make(chan struct{})
+	s.closers = append(s.closers, func() error { stop(); <-over; return nil })
+	go func() {
+		defer close(over)
+		defer stop()
+		_ = up.Warm(ctx, region) // it has logged what failed; calls try again
+	}()
 }
 
 // ownKey says that a key is one of this server's: it would call itself with it.
@@ -127,5 +168,6 @@ func (s *server) ownKey(id string) bool {
 			return true
 		}
 	}
-	return false
+	_, err = s.Data.APIKey(context.Background(), sha256.Sum256([]byte(id)))
+	return err == nil
 }

@@ -132,12 +132,13 @@ func (u *Upstream) Capabilities() gateway.Capabilities {
 }
 
 // Warm gets credentials and opens a connection to each Region, so that the first
-// call finds both.
+// call finds both. What fails is logged, too.
 func (u *Upstream) Warm(ctx context.Context, regions ...string) error {
 	var errs []error
 	for name, a := range u.accounts {
 		if a.vault != nil {
 			if _, err := a.vault.get(ctx); err != nil {
+				u.notices.refused(name, "", err)
 				errs = append(errs, fmt.Errorf("account %q: %w", name, err))
 			}
 		}
@@ -154,6 +155,9 @@ func (u *Upstream) Warm(ctx context.Context, regions ...string) error {
 			}
 		}
 		if err != nil {
+			if u.opts.Log != nil && ctx.Err() == nil {
+				u.opts.Log.Warn("Amazon Bedrock cannot be reached", "region", region, "cause", err.Error())
+			}
 			errs = append(errs, fmt.Errorf("%s: %w", region, err))
 		}
 	}
