@@ -80,6 +80,7 @@ func (s *server) openJournal(o *serveOptions, own *access.Service, counted *metr
 		}
 		return err
 	})
+	s.flush = queue.Flush
 	own.Buckets, s.archive = queue, activity.NewArchive(dir, index)
 	s.Journal, s.store, s.deliver = store, store, deliveries(own, queue, o.Strict, log)
 	counted.Gauge("outcrop_activity_trouble", "1 while the activity log cannot be written.", func() float64 {

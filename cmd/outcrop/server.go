@@ -56,11 +56,12 @@ type server struct {
 	Records  *activity.Ring
 	Catalog  *catalog.Catalog
 	Data     *datadir.Folder
-	Journal  gateway.Journal   // nil: no calls are kept
-	archive  *activity.Archive // what Journal keeps
-	store    *activity.Store   // behind Journal
-	deliver  gateway.Deliver   // nil: to nowhere
-	lanes    *routing.Health   // of real Bedrock
+	Journal  gateway.Journal             // nil: no calls are kept
+	archive  *activity.Archive           // what Journal keeps
+	store    *activity.Store             // behind Journal
+	deliver  gateway.Deliver             // nil: to nowhere
+	flush    func(context.Context) error // delivers what waits
+	lanes    *routing.Health             // of real Bedrock
 	fence    routing.Fence
 	accounts []routing.Account
 	Account  string

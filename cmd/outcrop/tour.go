@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -66,7 +68,11 @@ func (c *tourCmd) visit(ctx context.Context, con console) (*visit, func(), error
 		return nil, nil, err
 	}
 	remove := func() { os.RemoveAll(dir) }
-	o := &serveOptions{Listen: "127.0.0.1:0", dataOption: dataOption{Data: dir}, answerOptions: c.answerOptions, Log: "off", temporary: true}
+	bucket := filepath.Join(dir, "bucket")
+	if c.Destinations = nil; !c.ActivityOff { // what the tour says goes nowhere else
+		c.Destinations = destinations{tourBucket: {Folder: bucket}}
+	}
+	o := &serveOptions{Listen: "127.0.0.1:0", dataOption: dataOption{Data: filepath.Join(dir, "data")}, answerOptions: c.answerOptions, Log: "off", temporary: true}
 	s, err := startServer(o, con)
 	if err != nil {
 		remove()
@@ -82,6 +88,9 @@ func (c *tourCmd) visit(ctx context.Context, con console) (*visit, func(), error
 		return nil, nil, err
 	}
 	v.own = true
+	if s.archive != nil {
+		v.log = &keptLog{archive: s.archive, days: c.ActivityRetention, folder: activityDir(o.Data), bucket: bucket, flush: s.flush}
+	}
 	if s.Note != "" {
 		fmt.Fprintln(con.Err, "outcrop:", s.Note)
 	}
@@ -142,6 +151,9 @@ func (t *tour) meet(ctx context.Context, p promise) (result, string) {
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
 	answer, err := p.check(ctx, t.visit)
+	if why, ok := errors.AsType[skip](err); ok {
+		return skipped, oneLine("SKIPPED: " + string(why))
+	}
 	if err != nil {
 		return failed, oneLine(err.Error())
 	}
@@ -168,6 +180,17 @@ func (t *tour) inPart() int {
 	return n
 }
 
+// notHere counts the rows that are built, and that this server cannot show.
+func (t *tour) notHere() int {
+	n := 0
+	for _, s := range t.stops {
+		if s.Result == skipped && s.Answer != "" {
+			n++
+		}
+	}
+	return n
+}
+
 func (s stop) print(w io.Writer) {
 	mark := map[result]string{kept: "✓", failed: "✗ FAIL", skipped: "–"}[s.Result]
 	fmt.Fprintf(w, "\n%2d %s %s\n", s.Row, mark, s.Says)
@@ -183,8 +206,8 @@ func (s stop) print(w io.Writer) {
 }
 
 func (t *tour) sum(w io.Writer) {
-	fmt.Fprintf(w, "\n%d of %d rows work, %d of them in part; %d not built yet; %d failed\n",
-		t.count(kept), len(t.stops), t.inPart(), t.count(skipped), t.count(failed))
+	fmt.Fprintf(w, "\n%d of %d rows work, %d of them in part; %d not built yet; %d cannot be shown here; %d failed\n",
+		t.count(kept), len(t.stops), t.inPart(), t.count(skipped)-t.notHere(), t.notHere(), t.count(failed))
 }
 
 // markdown leaves out answers, which change from run to run.
@@ -192,7 +215,7 @@ func (t *tour) markdown(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| # | The page says | Here | Shown by | |\n|---|---|---|---|---|\n")
 	for _, s := range t.stops {
-		state := map[result]string{kept: "✓", failed: "**FAIL**", skipped: ""}[s.Result]
+		state := map[result]string{kept: "✓", failed: "**FAIL**", skipped: s.Answer}[s.Result]
 		if s.Later != "" {
 			state = strings.TrimSpace(state + " not yet: " + s.Later)
 		}

@@ -29,7 +29,8 @@ type visit struct {
 	http     *http.Client
 	upstream string // as the door itself says
 	catalog  *catalog.Catalog
-	own      bool // the tour's, to be changed as it likes
+	own      bool     // the tour's, to be changed as it likes
+	log      *keptLog // of the tour's own server; nil: none that can be seen
 	signer   sigv4.Signer
 }
 
@@ -101,9 +102,10 @@ func textOf(m *anthropic.Message) string {
 
 // reply is an answer as it came.
 type reply struct {
-	status int
-	header http.Header
-	body   []byte
+	status  int
+	header  http.Header
+	trailer http.Header
+	body    []byte
 }
 
 // refusal is the exception's name and text.
@@ -115,13 +117,16 @@ func (r *reply) refusal() string {
 }
 
 // send signs a request for Bedrock and sends it.
-func (v *visit) send(ctx context.Context, method, region, path string, body []byte) (*reply, error) {
+func (v *visit) send(ctx context.Context, method, region, path string, body []byte, header ...string) (*reply, error) {
 	req, err := http.NewRequestWithContext(ctx, method, v.url+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	sum := sha256.Sum256(body)
 	if err := v.signer.Sign(req, hex.EncodeToString(sum[:]), v.key, region, "bedrock", time.Now()); err != nil {
@@ -134,6 +139,7 @@ func (v *visit) send(ctx context.Context, method, region, path string, body []by
 	defer resp.Body.Close()
 	r := &reply{status: resp.StatusCode, header: resp.Header}
 	r.body, err = io.ReadAll(io.LimitReader(resp.Body, 32<<20))
+	r.trailer = resp.Trailer
 	return r, err
 }
 
@@ -151,11 +157,7 @@ func (v *visit) get(ctx context.Context, region, path string, into any) error {
 
 // post sends a change to the control plane.
 func (v *visit) post(ctx context.Context, region, path string, in any) (*reply, error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return nil, err
-	}
-	r, err := v.send(ctx, http.MethodPost, region, path, body)
+	r, err := v.sendJSON(ctx, http.MethodPost, region, path, in)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +165,14 @@ func (v *visit) post(ctx context.Context, region, path string, in any) (*reply, 
 		return nil, fmt.Errorf("POST %s in %s: %s", path, region, r.refusal())
 	}
 	return r, nil
+}
+
+func (v *visit) sendJSON(ctx context.Context, method, region, path string, in any) (*reply, error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	return v.send(ctx, method, region, path, body)
 }
 
 // invoke is InvokeModel with the page's greeting and more members.
