@@ -28,6 +28,15 @@ type person struct {
 // sit starts this binary as outcrop on a terminal of its own.
 func sit(t *testing.T, env []string, args ...string) *person {
 	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sitAt(t, &exec.Cmd{Path: exe, Args: append([]string{"outcrop"}, args...), Env: append(os.Environ(), env...)})
+}
+
+func sitAt(t *testing.T, cmd *exec.Cmd) *person {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Skipf("no pseudo-terminals: %v", err)
@@ -44,12 +53,8 @@ func sit(t *testing.T, env []string, args ...string) *person {
 	if err != nil {
 		t.Fatal(err)
 	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := &exec.Cmd{Path: exe, Args: append([]string{"outcrop"}, args...), Env: append(os.Environ(), env...),
-		Stdin: slave, Stdout: slave, Stderr: slave, SysProcAttr: &syscall.SysProcAttr{Setsid: true, Setctty: true}}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +132,7 @@ func TestChatOnTerminal(t *testing.T) {
 	p.sees("/help says more")
 	p.sees("> ")
 	p.types("Hello, wrld\x1b[D\x1b[D\x1b[Do\r") // with a correction
-	p.sees("\x1b[?2004lHello, world\r\n") // the answer, after the line editor has gone
+	p.sees("\x1b[?2004lHello, world\r\n")       // the answer, after the line editor has gone
 	p.sees("> ")
 
 	p.types("never sent\x03")
@@ -172,5 +177,30 @@ func TestChatOnTerminal(t *testing.T) {
 	_ = p.cmd.Wait()
 	if code := p.cmd.ProcessState.ExitCode(); code != exitSignal+2 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestBashCompletes presses the Tab key in bash.
+func TestBashCompletes(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("it needs bash")
+	}
+	if _, err := exec.LookPath("outcrop"); err != nil {
+		t.Fatal("TestMain has put no outcrop into PATH: ", err)
+	}
+	p := sitAt(t, &exec.Cmd{Path: bash, Args: []string{"bash", "--norc", "--noprofile", "-i"}, Env: append(os.Environ(), "TERM=dumb", "PS1=ready ", "INPUTRC=/dev/null", "HISTFILE=")})
+	p.sees("ready ")
+	p.types("source <(outcrop completion bash)\r")
+	p.sees("ready ")
+	p.types("echo outcrop; outcrop compl\t")
+	p.sees("completion ") // complete is hidden
+	p.types("b\t")
+	p.sees("bash ")
+	p.types("\x15outcrop explain us-gov.anthropic.claude-sonnet-4-5-20250929-v1:\t")
+	p.sees("v1:0 ")
+	p.types("\x15exit\r")
+	if err := p.cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }

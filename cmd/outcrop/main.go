@@ -47,13 +47,15 @@ type cli struct {
 	Usage     usageCmd     `cmd:"" group:"activity" help:"Sum up tokens and money by hour, key, model, Region and more."`
 	Reconcile reconcileCmd `cmd:"" group:"activity" help:"Compare our records with AWS's own invocation logs."`
 
-	Doctor  doctorCmd  `cmd:"" group:"tools" help:"Say what stands between here and an answer, and what to do about it."`
-	Config  configCmd  `cmd:"" group:"tools" help:"Check the configuration file."`
-	Frames  framesCmd  `cmd:"" group:"tools" help:"Turn an event stream into text, or text into an event stream."`
-	Backup  backupCmd  `cmd:"" group:"tools" help:"Copy the data folder into one file, beside a running server."`
-	Restore restoreCmd `cmd:"" group:"tools" help:"Make a data folder from a backup."`
-	Fetch   fetchCmd   `cmd:"" group:"tools" help:"Get the local engine and its model."`
-	Version versionCmd `cmd:"" group:"tools" help:"Print the version."`
+	Doctor     doctorCmd     `cmd:"" group:"tools" help:"Say what stands between here and an answer, and what to do about it."`
+	Config     configCmd     `cmd:"" group:"tools" help:"Check the configuration file."`
+	Frames     framesCmd     `cmd:"" group:"tools" help:"Turn an event stream into text, or text into an event stream."`
+	Backup     backupCmd     `cmd:"" group:"tools" help:"Copy the data folder into one file, beside a running server."`
+	Restore    restoreCmd    `cmd:"" group:"tools" help:"Make a data folder from a backup."`
+	Completion completionCmd `cmd:"" group:"tools" help:"Print what makes a shell complete outcrop's commands."`
+	Complete   completeCmd   `cmd:"" hidden:"" help:"What a shell asks."`
+	Fetch      fetchCmd      `cmd:"" group:"tools" help:"Get the local engine and its model."`
+	Version    versionCmd    `cmd:"" group:"tools" help:"Print the version."`
 }
 
 func main() {
