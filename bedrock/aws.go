@@ -100,7 +100,7 @@ func (c *Client) awsConfig(env string) aws.Config {
 	if on(envIgnore) {
 		named = ""
 	}
-	if gateway := b.own && regionOfHost(b.base.Hostname()) == ""; gateway && (b.explicit || named == "") {
+	if gateway := b.own && b.amazon == ""; gateway && (b.explicit || named == "") {
 		named = b.base.String()
 	}
 	return c.awsConfigAt(named)

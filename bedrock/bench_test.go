@@ -32,18 +32,18 @@ func canned(contentType string, body []byte) option.HTTPClient {
 	})
 }
 
-type maker func(b *testing.B, h option.HTTPClient) anthropic.Client
+type maker func(b testing.TB, h option.HTTPClient) anthropic.Client
 
 func makers() map[string]maker {
 	return map[string]maker{
-		"outcrop": func(b *testing.B, h option.HTTPClient) anthropic.Client {
+		"outcrop": func(b testing.TB, h option.HTTPClient) anthropic.Client {
 			c, err := bedrock.New(b.Context(), bedrock.WithAccessKey(keyID, secret), bedrock.WithHTTPClient(h))
 			if err != nil {
 				b.Fatal(err)
 			}
 			return c.Client
 		},
-		"official": func(b *testing.B, h option.HTTPClient) anthropic.Client {
+		"official": func(b testing.TB, h option.HTTPClient) anthropic.Client {
 			return anthropic.NewClient(official.WithConfig(aws.Config{Region: "us-east-1", Credentials: provider(func() (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: keyID, SecretAccessKey: secret}, nil
 			})}), option.WithHTTPClient(h))
@@ -139,5 +139,52 @@ func BenchmarkNew(b *testing.B) {
 		if _, err := bedrock.New(b.Context(), bedrock.WithAccessKey(keyID, secret)); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Budgets: the same stream with fewer allocations a frame than the official client,
+// and from frames to SSE with at most a fifth of those of AWS's decoder.
+func TestFewerAllocations(t *testing.T) {
+	clean(t)
+	const frames = 50
+	body := manyFrames(frames)
+	per := map[string]float64{}
+	for name, mk := range makers() {
+		c := mk(t, canned(frameType, body))
+		per[name] = testing.AllocsPerRun(5, func() {
+			s := c.Messages.NewStreaming(t.Context(), hello(opus46))
+			for s.Next() {
+			}
+			if s.Err() != nil {
+				t.Fatal(s.Err())
+			}
+		})
+	}
+	if per["outcrop"] > per["official"]/2 {
+		t.Errorf("%.0f allocations a stream, %.0f of the official client's", per["outcrop"], per["official"])
+	}
+	decoder := testing.AllocsPerRun(5, func() {
+		d, r := awsstream.NewDecoder(), bytes.NewReader(body)
+		for r.Len() > 0 {
+			if _, err := d.Decode(r, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	c := makers()["outcrop"](t, canned(frameType, body))
+	read := func(all bool) float64 {
+		return testing.AllocsPerRun(5, func() {
+			var res *http.Response
+			if err := c.Post(t.Context(), "v1/messages", []byte(`{"model":"m","stream":true}`), &res); err != nil {
+				t.Fatal(err)
+			}
+			if all {
+				io.Copy(io.Discard, res.Body)
+			}
+			res.Body.Close()
+		})
+	}
+	if ours := read(true) - read(false); ours > decoder/5 {
+		t.Errorf("%.0f allocations for %d frames, %.0f of AWS's decoder", ours, frames, decoder)
 	}
 }

@@ -34,6 +34,7 @@ type site struct {
 	region string
 	base   *url.URL // no slash at the end
 	own    bool     // a base URL was given: not AWS's for the Region
+	amazon string   // the Region that an endpoint of AWS's is of; "" for a gateway
 	auth   authorizer
 }
 
@@ -93,7 +94,7 @@ func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, e
 		if err := auth.permit(base); err != nil {
 			return nil, nil, err
 		}
-		b.sites = append(b.sites, &site{region: region, base: base, own: own, auth: auth.in(region)})
+		b.sites = append(b.sites, &site{region: region, base: base, own: own, amazon: regionOfHost(base.Hostname()), auth: auth.in(region)})
 	}
 	b.site = b.sites[0]
 	return s, b, b.connectSites()

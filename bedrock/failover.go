@@ -28,7 +28,11 @@ func (b *backend) plan(c *call, r *http.Request) ([]routing.Route, error) {
 		}
 	}
 	if c.op != bedrockapi.CountTokens { // counted by the id of the model, wherever it runs
-		if err := b.offered(r.URL.Hostname(), c.ref); err != nil {
+		here := b.amazon
+		if r.URL.Host != b.base.Host {
+			here = regionOfHost(r.URL.Hostname())
+		}
+		if err := b.offered(here, c.ref); err != nil {
 			return nil, err
 		}
 	}

@@ -78,11 +78,10 @@ func (b *backend) callable(here, ref string) string {
 	return fmt.Sprintf("from %s, %s is called by %s", here, m.Name, strings.Join(ids, ", "))
 }
 
-// offered refuses what the catalog says that AWS does not have at host. What it
-// does not know, a model, a prefix or a Region, passes; so does what another
-// server may know better.
-func (b *backend) offered(host, ref string) error {
-	here := regionOfHost(host)
+// offered refuses what the catalog says that AWS does not have in the Region. What
+// it does not know, a model, a prefix or a Region, passes; so does what goes to
+// another server (here is ""), which may know better.
+func (b *backend) offered(here, ref string) error {
 	if _, known := b.catalog.Partition(here); b.unlisted || !known {
 		return nil
 	}
