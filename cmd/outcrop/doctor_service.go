@@ -143,12 +143,17 @@ func (d *doctor) identity(ctx context.Context, t *target) bool {
 	return true
 }
 
-// refused tells a service's no from a network's.
+// refused tells a service's no from a network's. Who is known and may not look may
+// still call.
 func (d *doctor) refused(what string, t *target, err error, do string) {
-	if statusOfError(err) == exitUnavailable {
+	v := ill
+	switch status := statusOfError(err); {
+	case status == exitUnavailable:
 		do = whatToDo(err)
+	case status == exitAccess && what != "identity":
+		v = advice
 	}
-	d.say(what, ill, do, "%v", strings.ReplaceAll(t.explain(err).Error(), "\n  ", "\n"))
+	d.say(what, v, do, "%v", strings.ReplaceAll(t.explain(err).Error(), "\n  ", "\n"))
 }
 
 // model says whether it can be called: by what id, and whether the account may.

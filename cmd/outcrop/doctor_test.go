@@ -85,6 +85,7 @@ type fakeAWS struct {
 	agreement string
 	quota     float64
 	quotas    int // status of Service Quotas
+	denied    bool
 }
 
 func (a fakeAWS) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -97,6 +98,8 @@ func (a fakeAWS) RoundTrip(r *http.Request) (*http.Response, error) {
 		status, body = http.StatusNotFound, "<UnknownOperationException/>"
 	case host == "sts.eu-west-1.amazonaws.com":
 		body = `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::111122223333:user/me</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`
+	case host == "bedrock.eu-west-1.amazonaws.com" && a.denied:
+		status, body = http.StatusForbidden, `{"message":"User: arn:aws:iam::111122223333:user/me is not authorized"}`
 	case host == "bedrock.eu-west-1.amazonaws.com" && strings.HasPrefix(path, "/inference-profiles/eu."):
 		body = `{"inferenceProfileId":"eu.anthropic.claude-opus-4-6-v1"}`
 	case host == "bedrock.eu-west-1.amazonaws.com" && strings.HasPrefix(path, "/inference-profiles/"):
@@ -118,7 +121,10 @@ func (a fakeAWS) RoundTrip(r *http.Request) (*http.Response, error) {
 		status = http.StatusTeapot
 	}
 	h := http.Header{"Date": {time.Now().UTC().Format(http.TimeFormat)}}
-	if status == http.StatusNotFound {
+	switch status {
+	case http.StatusForbidden:
+		h.Set("X-Amzn-Errortype", "AccessDeniedException")
+	case http.StatusNotFound:
 		h.Set("X-Amzn-Errortype", "ResourceNotFoundException")
 	}
 	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Header: h, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
@@ -144,6 +150,8 @@ func TestDoctorAWS(t *testing.T) {
 			map[string]verdict{"quota": ill}, "new accounts begin so"},
 		{"quotas that may not be asked", "eu.anthropic.claude-opus-4-6-v1", fakeAWS{agreement: "AVAILABLE", quotas: 403},
 			map[string]verdict{"quota": unseen, "model access": well}, "servicequotas:ListServiceQuotas"},
+		{"one who may not look", "eu.anthropic.claude-opus-4-6-v1", fakeAWS{denied: true, quotas: 403},
+			map[string]verdict{"identity": well, "profile": advice, "model access": advice, "quota": unseen}, "allow bedrock:GetFoundationModelAvailability"},
 		{"an unknown model", "eu.anthropic.claude-opus-99", fakeAWS{agreement: "AVAILABLE", quotas: 200},
 			map[string]verdict{"model": advice, "quota": unseen}, "models lists what there is"},
 	} {
