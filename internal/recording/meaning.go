@@ -28,6 +28,10 @@ func (c Call) Meaning() (*Meaning, error) {
 	if err := dec.Decode(&body); err != nil {
 		return nil, err
 	}
+	if top, ok := body.(map[string]any); ok { // who asks, and for whose bill: no answer depends on it
+		delete(top, "metadata")
+		delete(top, "requestMetadata")
+	}
 	c.Header = Meaningful(c.Header)
 	m := &Meaning{call: c, body: canonical(body)}
 	key, err := json.Marshal([]any{c.Operation, c.Model, c.Converse, c.Header, m.body})

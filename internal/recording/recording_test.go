@@ -197,6 +197,8 @@ func TestMeaning(t *testing.T) {
 		{`{"a":[1,2]}`, `{"a":[2,1]}`, false},
 		{`{"a":null}`, `{}`, false},
 		{`{"a":{}}`, `{"a":[]}`, false},
+		{`{"a":1,"metadata":{"user_id":"x"}}`, `{"a":1,"requestMetadata":{"team":"y"}}`, true},
+		{`{"a":{"metadata":1}}`, `{"a":{"metadata":2}}`, false},
 		{`{"mcp_servers":[{"authorization_token":"x"}]}`, `{"mcp_servers":[{"authorization_token":"y"}]}`, true},
 	} {
 		if got := same(tt.a, tt.b); got != tt.want {

@@ -79,24 +79,33 @@ func TestTestingDocument(t *testing.T) {
 				}
 				write(t, filepath.Join(tools, "pytest"), fmt.Sprintf("#!/bin/sh\nPYTHONPATH=%s exec %s -m pytest -p no:cacheprovider \"$@\"\n", site[0], filepath.Join(dirs[0], "bin", "python")), 0o755)
 			}
+			run := func(command string) {
+				t.Helper()
+				cmd := exec.CommandContext(t.Context(), "/bin/sh", "-e", "-c", command)
+				cmd.Dir = work
+				cmd.Env = append(cleanEnv(t.TempDir()), shared.tripwire.env()...)
+				cmd.Env = append(cmd.Env, "PATH="+tools+":"+filepath.Dir(bin)+":"+os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1", "CI=1")
+				out, err := cmd.CombinedOutput()
+				t.Logf("%s\n%s", strings.TrimSpace(command), out)
+				if err != nil {
+					t.Error(err)
+				}
+				if !regexp.MustCompile(`\d+ passed`).Match(out) {
+					t.Error("no test ran")
+				}
+			}
 			ran := 0
 			for _, b := range blocks {
 				if b.lang != "sh" || !strings.Contains(b.text, tt.tool) {
 					continue
 				}
-				cmd := exec.CommandContext(t.Context(), "/bin/sh", "-e", "-c", b.text)
-				cmd.Dir = work
-				cmd.Env = append(cleanEnv(t.TempDir()), shared.tripwire.env()...)
-				cmd.Env = append(cmd.Env, "PATH="+tools+":"+filepath.Dir(bin)+":"+os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1", "CI=1")
-				out, err := cmd.CombinedOutput()
-				t.Logf("%s%s", b.text, out)
-				if err != nil {
-					t.Errorf("%v", err)
-				}
-				if !regexp.MustCompile(`\d+ passed`).Match(out) {
-					t.Error("no test ran")
-				}
+				run(b.text)
 				ran++
+				// What answers once, answers for ever: throttled calls, broken streams and refusals too.
+				if scripted := "outcrop exec --upstream scripted:greeting.yaml"; strings.Contains(b.text, scripted) {
+					run(strings.Replace(b.text, scripted, "outcrop record --upstream scripted:greeting.yaml -o greeting.txtar", 1))
+					run(strings.Replace(b.text, scripted, "outcrop exec --upstream replay:greeting.txtar", 1))
+				}
 			}
 			if ran != tt.commands {
 				t.Errorf("%d commands ran", ran)

@@ -176,3 +176,24 @@ func TestTimes(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func FuzzRead(f *testing.F) {
+	doc, err := os.ReadFile("../../../docs/scripted.md")
+	if err != nil {
+		f.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "```yaml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	f.Add(example)
+	f.Add("rules: [{match: {tetx: a}}]")
+	f.Add("rules: &a [*a]\n? {b: c}\n: d\n<<: {ruels: 1}")
+	f.Fuzz(func(t *testing.T, file string) {
+		s, err := Read(strings.NewReader(file))
+		if err != nil {
+			return
+		}
+		if _, err := New(*s); err != nil {
+			t.Errorf("Read takes what New refuses: %v", err)
+		}
+	})
+}
