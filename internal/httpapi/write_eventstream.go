@@ -54,8 +54,10 @@ func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 const padding = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567"
 
 func (w *frameWriter) Frame(f gateway.Frame) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	if f.Wire == nil || w.ping != nil { // there is a timer, or will be
+		w.mu.Lock()
+		defer w.mu.Unlock()
+	}
 	if f.Wire != nil {
 		w.relayed = true
 		w.buf = append(w.buf, f.Wire...)

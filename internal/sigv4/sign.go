@@ -78,14 +78,14 @@ func (s *Signer) Sign(r *http.Request, bodySHA256 string, c Credentials, region,
 	}
 	var sb [len(stampForm)]byte
 	stamp := string(at.UTC().AppendFormat(sb[:0], stampForm))
-	r.Header.Set("X-Amz-Date", stamp)
+	r.Header["X-Amz-Date"] = []string{stamp}
 	if c.SessionToken != "" {
-		r.Header.Set("X-Amz-Security-Token", c.SessionToken)
+		r.Header["X-Amz-Security-Token"] = []string{c.SessionToken}
 	} else {
-		r.Header.Del("X-Amz-Security-Token")
+		delete(r.Header, "X-Amz-Security-Token")
 	}
 	if r.Header.Get("X-Amz-Content-Sha256") != "" {
-		r.Header.Set("X-Amz-Content-Sha256", bodySHA256)
+		r.Header["X-Amz-Content-Sha256"] = []string{bodySHA256}
 	}
 
 	var fb [32]field
@@ -112,7 +112,7 @@ func (s *Signer) Sign(r *http.Request, bodySHA256 string, c Credentials, region,
 	a = appendNames(a, fields)
 	a = append(a, ", Signature="...)
 	a = append(a, sig[:]...)
-	r.Header.Set("Authorization", string(a))
+	r.Header["Authorization"] = []string{string(a)}
 	return nil
 }
 

@@ -90,9 +90,10 @@ type stream struct {
 }
 
 // newStream reads up to the first content. buffers keeps frames readers for later
-// streams: each has 32 KiB.
+// streams: each has 32 KiB and what was held.
 func newStream(resp *http.Response, api catalog.API, w *watch, a answer, buffers *sync.Pool) (*stream, error) {
-	s := &stream{answer: a, resp: resp, watch: w, last: messages.EventMessageStop, buffers: buffers}
+	s := &stream{answer: a, resp: resp, watch: w, last: messages.EventMessageStop, buffers: buffers, held: make([]gateway.Frame, 0, maxHeld+1)}
+	kept := new([]byte)
 	want := bedrockapi.TypeEventStream
 	if native(api) {
 		want = "text/event-stream"
@@ -107,21 +108,20 @@ func newStream(resp *http.Response, api catalog.API, w *watch, a answer, buffers
 		if f.converse {
 			s.last = eventMetadata
 		}
-		s.src = f
+		s.src, kept = f, &f.kept
 	}
 	if got := resp.Header.Get("Content-Type"); !strings.HasPrefix(got, want) {
 		s.Close()
 		return nil, messages.Errorf(messages.ModelFailed, "The upstream answered a stream with content type %q.", got).
 			WithCause(&routing.Fault{MayBill: true})
 	}
-	var kept []byte
 	keep := func(b []byte) []byte {
 		if b == nil {
 			return nil
 		}
-		n := len(kept)
-		kept = append(kept, b...)
-		return kept[n:len(kept):len(kept)]
+		n := len(*kept)
+		*kept = append(*kept, b...)
+		return (*kept)[n:len(*kept):len(*kept)]
 	}
 	pings := 0
 	for {
@@ -198,7 +198,9 @@ func (s *stream) Close() error {
 	err := s.resp.Body.Close()
 	if f, ok := s.src.(*frames); ok {
 		f.r.Reset(nil)
-		s.buffers.Put(f)
+		if f.kept = f.kept[:0]; cap(f.kept)+cap(f.data) <= maxKept {
+			s.buffers.Put(f)
+		}
 	}
 	s.src, s.at = closed{}, len(s.held)
 	return err
@@ -215,7 +217,11 @@ type frames struct {
 	r        *eventstream.Reader
 	converse bool
 	data     []byte // of the current event, decoded
+	kept     []byte // of the frames that are held
 }
+
+// maxKept bounds what a stream leaves to the next.
+const maxKept = 64 << 10
 
 func (s *frames) buffered() bool { return s.r.FrameBuffered() }
 
