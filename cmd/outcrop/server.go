@@ -64,6 +64,7 @@ type server struct {
 	lanes    *routing.Health             // of real Bedrock
 	fence    routing.Fence
 	accounts []routing.Account
+	theirs   func(arn string) (madeFrom string, ok bool) // of those accounts
 	Account  string
 
 	instance string      // tells this server from one that took its address later
@@ -134,7 +135,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	policy := catalog.Policy{Strict: o.Strict, Own: own.MadeFrom, OwnHere: true}
+	policy := catalog.Policy{Strict: o.Strict, Own: own.MadeFrom, OwnHere: true, Theirs: s.theirs}
 	handler := &httpapi.Server{
 		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Access: own, Log: logs, Now: time.Now,
 			Documents: documents, Lossy: o.Lossy == "warn", Health: s.lanes, Fence: s.fence, Accounts: s.accounts, Journal: s.Journal, Deliver: s.deliver,
