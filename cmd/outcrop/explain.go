@@ -58,7 +58,11 @@ func (c *explainCmd) Run(con console) error {
 	if err != nil {
 		return err
 	}
-	res, err := cat.Resolve(c.Ref, c.Region, catalog.Policy{Strict: c.Strict, Mantle: c.Mantle, Now: time.Now()})
+	theirs, err := c.BedrockProfiles.table(cat)
+	if err != nil {
+		return err
+	}
+	res, err := cat.Resolve(c.Ref, c.Region, catalog.Policy{Strict: c.Strict, Mantle: c.Mantle, Now: time.Now(), Theirs: theirs})
 	if err != nil {
 		return c.refused(con, err)
 	}

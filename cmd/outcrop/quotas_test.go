@@ -173,3 +173,65 @@ func TestPayers(t *testing.T) {
 		}
 	}
 }
+
+// TestBedrockProfilesServed: an application profile of the operator's AWS account is
+// called by its ARN, with the account that owns it.
+func TestBedrockProfilesServed(t *testing.T) {
+	const arn = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abcdefghijkl"
+	var mu sync.Mutex
+	var got []string
+	aws := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			return
+		}
+		mu.Lock()
+		got = append(got, r.RequestURI+" "+strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"id":"m","type":"message","role":"assistant","model":"claude-opus-4-6","content":[],"stop_reason":"end_turn","inputTokens":3,"usage":{"input_tokens":1,"output_tokens":1}}`)
+	}))
+	defer aws.Close()
+	t.Setenv("MINE_KEY", "ABSKmine")
+	t.Setenv("OTHER_KEY", "ABSKother")
+	s := startFrom(t, fmt.Sprintf(`
+upstream: bedrock
+bedrock_endpoint: %s
+listen: 127.0.0.1:0
+data: %s/data
+log: "off"
+insecure_skip_auth: true
+accounts:
+  - {name: other, number: "999988887777", key_env: OTHER_KEY}
+  - {name: mine, number: "111122223333", key_env: MINE_KEY}
+bedrock_profiles:
+  - {arn: "%s", from: us.anthropic.claude-opus-4-6-v1}
+`, aws.URL, t.TempDir(), arn))
+	defer s.shutdown()
+	const inner = `{"anthropic_version":"bedrock-2023-05-31","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}`
+	path := "/model/" + strings.NewReplacer(":", "%3A", "/", "%2F").Replace(arn)
+	for op, body := range map[string]string{"/invoke": inner, "/converse": `{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`} {
+		resp, err := http.Post(s.URL+path+op, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d %s", op, resp.StatusCode, said)
+		}
+		mu.Lock()
+		if want := path + op + " ABSKmine"; len(got) != 1 || got[0] != want {
+			t.Errorf("AWS was called with %q, want %q", got, want)
+		}
+		got = nil
+		mu.Unlock()
+	}
+	resp, err := http.Post(s.URL+strings.Replace(path, "abcdefghijkl", "zzzzzzzzzzzz", 1)+"/invoke", "application/json", strings.NewReader(inner))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNotFound || len(got) != 0 {
+		t.Errorf("a profile that nobody has told of: %d, %q", resp.StatusCode, got)
+	}
+}

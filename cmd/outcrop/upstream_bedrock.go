@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 	bedrockup "github.com/outcrop-dev/outcrop/internal/upstream/bedrock"
 )
@@ -33,12 +35,50 @@ type wayOptions struct {
 	DenyRegions  []string `placeholder:"REGION" help:"Never call these Regions, and refuse what AWS could take there."`
 	DenyGlobal   bool     `help:"Refuse global. ids."`
 	Accounts     accounts `placeholder:"JSON" help:"AWS accounts to call with, best as a list in outcrop.yaml: name, number, regions, role, external_id, key_env. Without it: the default AWS credentials."`
+
+	BedrockProfiles profiles `placeholder:"JSON" help:"Application profiles and provisioned throughput in your AWS accounts that callers may name, best as a list in outcrop.yaml: arn, from (the model or profile that it was made from)."`
+}
+
+// profile is an entry of bedrock_profiles.
+type profile struct {
+	ARN  string `json:"arn"`
+	From string `json:"from"`
+}
+
+type profiles []profile
+
+// UnmarshalText reads the JSON that the configuration file's list becomes.
+func (p *profiles) UnmarshalText(text []byte) error {
+	return readEntries("bedrock_profiles", text, (*[]profile)(p))
+}
+
+// table holds p to the catalog, and gives it in its form.
+func (p profiles) table(c *catalog.Catalog) (func(arn string) (string, bool), error) {
+	if len(p) == 0 {
+		return nil, nil
+	}
+	made := map[string]string{}
+	for _, e := range p {
+		made[e.ARN] = e.From
+	}
+	find := func(arn string) (string, bool) { from, ok := made[arn]; return from, ok }
+	for i, e := range p {
+		part := strings.Split(e.ARN, ":")
+		if len(part) < 6 || part[0] != "arn" {
+			return nil, fmt.Errorf("bedrock_profiles[%d]: %q is not an ARN", i, e.ARN)
+		}
+		if _, err := c.Resolve(e.ARN, part[3], catalog.Policy{Theirs: find}); err != nil {
+			said := messages.AsError(err)
+			return nil, fmt.Errorf("bedrock_profiles[%d]: %s, made from %q: %s %s", i, e.ARN, e.From, said.Message, said.Hint)
+		}
+	}
+	return find, nil
 }
 
 // Validate holds what names Regions, models and accounts to the catalog, so that
 // config check finds what is wrong.
 func (o *bedrockOptions) Validate() error {
-	if len(o.Quotas) == 0 && len(o.AllowRegions) == 0 && len(o.DenyRegions) == 0 {
+	if len(o.Quotas) == 0 && len(o.AllowRegions) == 0 && len(o.DenyRegions) == 0 && len(o.BedrockProfiles) == 0 {
 		return nil
 	}
 	c, err := catalog.Load()
@@ -46,6 +86,9 @@ func (o *bedrockOptions) Validate() error {
 		return err
 	}
 	if _, err := o.fence(c); err != nil {
+		return err
+	}
+	if _, err := o.BedrockProfiles.table(c); err != nil {
 		return err
 	}
 	_, err = o.Quotas.table(c, o.Accounts)
@@ -134,6 +177,9 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 	}
 	quota, err := o.Quotas.table(s.Catalog, o.Accounts)
 	if err != nil {
+		return err
+	}
+	if s.theirs, err = o.BedrockProfiles.table(s.Catalog); err != nil {
 		return err
 	}
 	s.Upstream, s.accounts = up, up.Accounts()

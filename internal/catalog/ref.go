@@ -128,12 +128,27 @@ func (c *Catalog) resolveARN(ref, region string, p Policy, depth int) (*Resoluti
 // made from.
 func (c *Catalog) resolveOwn(ref string, a arn, region string, p Policy, depth int) (*Resolution, error) {
 	missing := messages.Errorf(messages.NotFound, "Could not resolve the foundation model from the provided model identifier.")
-	if p.Own == nil || depth >= maxOwnDepth || p.OwnAccount != "" && p.OwnAccount != a.account {
-		return nil, missing
+	var from string
+	var ok, here bool
+	if depth < maxOwnDepth {
+		if p.Own != nil && (p.OwnAccount == "" || p.OwnAccount == a.account) {
+			from, ok = p.Own(ref)
+			here = ok && p.OwnHere
+		}
+		if !ok && p.Theirs != nil {
+			from, ok = p.Theirs(ref)
+		}
 	}
-	from, ok := p.Own(ref)
 	if !ok {
 		return nil, missing
+	}
+	if e, bare := c.bareEntry(from); bare && !here { // capacity in that Region, whatever the model is offered by
+		r := &Resolution{Ref: ref, Model: e.model, Account: a.account, Source: "aws", Confidence: "high"}
+		if err := r.lifecycle(e, c.at(p), p); err != nil {
+			return nil, err
+		}
+		r.stay(ref, c.only(region), c.at(p), "made from "+from)
+		return r, nil
 	}
 	var inner *Resolution
 	var err error
@@ -147,7 +162,7 @@ func (c *Catalog) resolveOwn(ref string, a arn, region string, p Policy, depth i
 	}
 	r := *inner
 	r.Ref, r.Account = ref, a.account
-	if p.OwnHere {
+	if here {
 		r.Account = "" // whoever pays for the calls knows nothing of it
 		return &r, nil
 	}
@@ -155,4 +170,13 @@ func (c *Catalog) resolveOwn(ref string, a arn, region string, p Policy, depth i
 	r.Candidates[0].ID = ref
 	r.Candidates[0].Reason = "made from " + from
 	return &r, nil
+}
+
+// bareEntry finds what names a model and no profile of it.
+func (c *Catalog) bareEntry(ref string) (*entry, bool) {
+	if a, ok := parseARN(ref); ok && a.kind == "foundation-model" {
+		ref = a.name
+	}
+	e, ok := c.refs[ref]
+	return e, ok && e.prefix == ""
 }

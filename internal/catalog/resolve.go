@@ -30,6 +30,9 @@ type Policy struct {
 	// OwnHere: what Own finds exists on this server alone, so that the calls go
 	// to what it was made from, and not to its ARN.
 	OwnHere bool
+	// Theirs looks up what stands in the AWS accounts that calls are made with,
+	// whoever calls: it is called by its ARN. nil: there is none.
+	Theirs func(arn string) (madeFrom string, ok bool)
 }
 
 // Endpoint is the kind of route; it decides the Wall and the premium.

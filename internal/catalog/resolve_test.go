@@ -366,6 +366,20 @@ func TestResolveOwn(t *testing.T) {
 	if r, err := c.Resolve(mine, "us-east-1", here); err == nil {
 		t.Errorf("another account's profile: %+v", r)
 	}
+	// What stands in the operator's AWS accounts is called by its ARN, whoever calls.
+	theirs := Policy{Own: func(string) (string, bool) { return "", false }, OwnHere: true, OwnAccount: "999999999999", Theirs: p.Own}
+	r, err = c.Resolve(mine, "us-east-1", theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := r.Candidates[0]; len(r.Candidates) != 1 || k.ID != mine || k.Wall.String() != "us-east-1 us-east-2 us-west-2" || r.Account != "123456789012" {
+		t.Errorf("of an AWS account: %+v", r)
+	}
+	made["arn:aws:bedrock:us-east-1:123456789012:provisioned-model/here"] = "anthropic.claude-opus-4-6-v1"
+	r, err = c.Resolve("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/here", "us-east-1", theirs)
+	if err != nil || r.Candidates[0].Wall.String() != "us-east-1" || r.Candidates[0].Reach.String() != "us-east-1" {
+		t.Errorf("capacity in a Region: %+v, %v", r, err)
+	}
 	// The kept answer of the profile itself is not touched.
 	if r, _ := c.Resolve("us.anthropic.claude-opus-5", "us-east-1", Policy{Strict: true}); r.Candidates[0].ID != "us.anthropic.claude-opus-5" {
 		t.Errorf("%+v", r.Candidates[0])

@@ -17,6 +17,7 @@ type Call struct {
 	Prefix    Prefix        // zero: nothing is cached
 	CacheTTL  time.Duration // 0: five minutes
 	Deadline  time.Time     // zero: none
+	Once      bool          // no way is tried twice: whoever made the Plan repeats by himself
 }
 
 const cacheTTL = 5 * time.Minute
@@ -180,7 +181,7 @@ func (p *Plan) choose(now time.Time) int {
 		if t != nil {
 			wait = max(wait, t.again.Sub(now))
 		}
-		if wait > 0 {
+		if wait > 0 || t != nil && p.call.Once {
 			if p.nearest < 0 || wait < p.nearest {
 				p.nearest, p.binding = wait, binding{r, l, gauge}
 			}

@@ -91,7 +91,7 @@ func TestNoRouteLeavesItsWall(t *testing.T) {
 	}
 	fences := map[string]Fence{"open": {}, "allow": fenced, "deny": denied, "allow, deny": fenced.Narrow(denied), "deny, allow": denied.Narrow(fenced), "allow, nested": Fence{}.Narrow(Fence{}.Narrow(fenced))}
 	accounts := []Account{{Name: "a"}, {Name: "b", Regions: []string{"us-east-1", "eu-west-1", "ap-northeast-1"}}}
-	policies := map[string]catalog.Policy{"": {}, "mantle": {Mantle: true}, "count": {Counts: true}, "strict": {Strict: true}, "own, called by ARN": {}}
+	policies := map[string]catalog.Policy{"": {}, "mantle": {Mantle: true}, "count": {Counts: true}, "strict": {Strict: true}, "own, called by ARN": {}, "theirs": {}}
 	type way struct{ id, region, wall, fence string }
 	seen, met := map[way]bool{}, map[string]int{}
 	refs, plans, tries := 0, 0, 0
@@ -101,6 +101,9 @@ func TestNoRouteLeavesItsWall(t *testing.T) {
 			for kind, idsOf := range kinds {
 				for name, policy := range policies {
 					policy.Own, policy.OwnHere = made, name != "own, called by ARN"
+					if name == "theirs" {
+						policy.Own, policy.Theirs = nil, made
+					}
 					for _, id := range idsOf(m, region, partition) {
 						res, err := c.Resolve(id, region, policy)
 						if err != nil {
