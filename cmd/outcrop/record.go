@@ -63,6 +63,9 @@ func (c *recordCmd) Run(ctx context.Context, con console) (err error) {
 	if s.Note != "" {
 		fmt.Fprintln(con.Err, "outcrop:", s.Note)
 	}
+	if s.Upstream.Capabilities().Bills {
+		fmt.Fprintf(con.Err, "outcrop: %s answers: real Claude, BILLED to %s\n", s.Upstream.Name(), s.billed())
+	}
 	env, err := o.clientEnv(s.state(o))
 	if err != nil {
 		return errors.Join(err, s.shutdown())

@@ -10,11 +10,13 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/eventstream"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/identity"
@@ -280,5 +282,77 @@ func TestOver(t *testing.T) {
 		if got := a.send(t, h); got.Code != 200 || !strings.Contains(got.Body.String(), "ruled") {
 			t.Errorf("%s: %d %s", a.path, got.Code, got.Body)
 		}
+	}
+}
+
+// Calls at the same time each stand in the file, whole.
+func TestAtOnce(t *testing.T) {
+	s, err := scripted.Read(strings.NewReader(script))
+	if err != nil {
+		t.Fatal(err)
+	}
+	up, err := scripted.New(*s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	tape, err := recording.NewTape(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := func(h http.Handler) {
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for _, a := range asks {
+					a.send(t, h)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	all(tape.Handler(front(t, up)))
+	if n, left, err := tape.End(); n != 4*len(asks) || len(left) > 0 || err != nil {
+		t.Errorf("%d, %q, %v", n, left, err)
+	}
+	replayed := open(t, b.Bytes())
+	replayed.Watch(func(m *replay.Missing) { t.Errorf("missing: %v", m) })
+	all(front(t, replayed))
+}
+
+// A tape holds nothing back: the first frame is with the client while the
+// upstream has the rest.
+func TestTapeFlushes(t *testing.T) {
+	seen := make(chan struct{})
+	up, err := scripted.New(scripted.Scenario{Rules: []scripted.Rule{{Answer: scripted.Answer{Before: func(frame int) error {
+		if frame == 1 {
+			<-seen
+		}
+		return nil
+	}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tape, err := recording.NewTape(io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(tape.Handler(front(t, up)))
+	defer server.Close()
+	resp, err := http.Post(server.URL+model+"/invoke-with-response-stream", "application/json", strings.NewReader(body("x")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	frames := eventstream.NewReader(resp.Body)
+	if _, err := frames.Next(); err != nil {
+		t.Fatal(err)
+	}
+	close(seen)
+	for err == nil {
+		_, err = frames.Next()
+	}
+	if err != io.EOF {
+		t.Error(err)
 	}
 }
