@@ -50,6 +50,7 @@ type doctor struct {
 	doctorCmd
 	each     func(finding)
 	findings []finding
+	proxied  bool // the target is reached through a proxy
 }
 
 func (d *doctor) say(what string, v verdict, do, format string, args ...any) {

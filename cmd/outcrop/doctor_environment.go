@@ -113,6 +113,7 @@ func (d *doctor) proxies(t *target) {
 	case proxy == nil:
 		d.well("proxies", "set, but not for %s", u.Host)
 	default:
+		d.proxied = true
 		d.well("proxies", "%s is reached through %s", u.Host, proxy.Redacted())
 	}
 }

@@ -45,7 +45,11 @@ func (d *doctor) reach(ctx context.Context, t *target) bool {
 	sent := time.Now()
 	resp, err := (&http.Client{Transport: t.heard}).Do(req)
 	if err != nil {
-		d.say("endpoint", ill, whatToDo(err), "%v", err)
+		do := whatToDo(err)
+		if d.proxied {
+			do = "it goes through the proxy above: does that let " + t.BaseURL() + " through? NO_PROXY names hosts that go without it"
+		}
+		d.say("endpoint", ill, do, "%v", err)
 		return false
 	}
 	defer resp.Body.Close()

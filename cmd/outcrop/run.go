@@ -99,6 +99,7 @@ Point clients here, in another terminal:   eval "$(%s env%s)"
                runtime.invoke_model(modelId=%[3]q, body=json.dumps({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 256, "messages": […]}))
   AWS CLI      aws sts get-caller-identity
                aws bedrock list-foundation-models --by-provider anthropic --query "modelSummaries[*].modelId"
+  Terminal     %[1]s chat     %[1]s send "Hello, world"     %[1]s doctor
   Claude Code  claude   (its prompts want a larger model than the embedded one:
                %[1]s exec --upstream http://HOST:PORT -- claude)
 `, self(), o.dataFlag(), pageGlobal)

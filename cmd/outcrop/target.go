@@ -127,9 +127,19 @@ func (o *targetOption) open(ctx context.Context, verb string) (*target, error) {
 // nobody is what a command says that needs a server and finds none.
 func nobody(verb, data string) error {
 	return tell(bedrock.ErrServiceUnavailable, `%s: nobody to ask
-  no server runs on %s: start one with %s serve
+  no server runs on %s: start one with %[3]s serve, or for one command: %[3]s exec -- %[3]s %[1]s
   another endpoint: --endpoint URL; the real AWS: --aws`, verb, data, self())
 }
+
+// flagged speaks of flags where our client speaks of its options.
+var flagged = strings.NewReplacer(
+	"see WithRegion and WithBaseURL", "see --region and --endpoint",
+	"see WithRegion", "see --region",
+	`; or ask for the older rules with option.WithJSONSet("anthropic_version", "bedrock-2023-05-31")`, "",
+	"give WithRegion(", "give --region (",
+	"WithRegion:", "--region:",
+	"WithBaseURL", "--endpoint",
+)
 
 // explain says who refuses and why, without the layers of the clients.
 func (t *target) explain(err error) error {
@@ -137,13 +147,13 @@ func (t *target) explain(err error) error {
 	var api smithy.APIError
 	switch {
 	case errors.As(err, &e) && e.Status != 0:
-		return tell(err, "%s refuses: %s: %s%s%s", t.BaseURL(), e.Code, e.Message, below(e.Hint), below(requestID(e.RequestID)))
+		return tell(err, "%s refuses: %s: %s%s%s", t.BaseURL(), e.Code, e.Message, below(flagged.Replace(e.Hint)), below(requestID(e.RequestID)))
 	case errors.As(err, &e):
 		text := strings.TrimPrefix(e.Error(), "bedrock: ")
 		if e.Hint != "" {
 			text = strings.Replace(text, " ["+e.Hint+"]", "", 1) + below(e.Hint)
 		}
-		return tell(err, "%s", text)
+		return tell(err, "%s", flagged.Replace(text))
 	case errors.As(err, &api):
 		hint, id := "", ""
 		var resp *smithyhttp.ResponseError
