@@ -99,7 +99,7 @@ func (b *backend) again(c *call, res *http.Response, kind messages.Kind, status 
 	retry := false
 	switch {
 	case res.Header.Get("X-Should-Retry") != "":
-		c.obey = true
+		c.obey = res.Header.Get("X-Should-Retry") == "false"
 		return // the service's own wish
 	case kind == messages.ExpiredToken:
 		retry = c.at.auth.renew()

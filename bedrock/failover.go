@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -81,7 +82,8 @@ func (c *call) aim(r *http.Request, at *site, id string) error {
 // or none is left.
 func (b *backend) failover(c *call, r *http.Request, next option.MiddlewareNext, routes []routing.Route) (*http.Response, error) {
 	plan := b.health.Plan(routing.Call{
-		Routes: routes, Input: routing.Estimate(c.body), MaxTokens: c.maxTokens, Prefix: b.cachePrefix(c), Deadline: c.patience,
+		Routes: routes, Input: routing.Estimate(c.body), MaxTokens: c.maxTokens, Counts: c.op == bedrockapi.CountTokens,
+		Prefix: b.cachePrefix(c), Deadline: c.patience, Once: true,
 	})
 	for {
 		route, _, err := plan.Next() // no Patience, so no wait
@@ -108,6 +110,9 @@ func (b *backend) failover(c *call, r *http.Request, next option.MiddlewareNext,
 				try.settle(ResponseMetrics(res))
 			}
 			return res, nil
+		case errors.Is(r.Context().Err(), context.DeadlineExceeded) && c.patience.IsZero():
+			plan.Failed(hung) // the attempt's time is over, the caller's is not: the next try goes elsewhere
+			return res, err
 		case r.Context().Err() != nil, try.obey, res == nil:
 			plan.Close()
 			return res, err
@@ -128,6 +133,10 @@ func (c *call) settle(m Metrics, ok bool) {
 		c.plan.Close()
 	}
 }
+
+// hung is a Region that has not answered in an attempt's time. It is left at once,
+// as one that cannot be reached, but may have answered to nobody.
+var hung = &messages.Error{Kind: messages.Unavailable, Message: "no answer in time", Cause: &routing.Fault{Unsent: true, MayBill: true}}
 
 // outcome is a failed attempt, as the SDK is shown it if there is no better.
 type outcome struct {

@@ -340,6 +340,15 @@ func TestAllShut(t *testing.T) {
 	}
 }
 
+// A Region that does not answer within an attempt's time is left for the next try.
+func TestHungRegion(t *testing.T) {
+	w := regions(t, map[string]reply{"us-west-2": answers, "us-east-1": func(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }})
+	c := w.client(bedrock.WithRegions("us-east-1", "us-west-2"), bedrock.WithTimeout(300*time.Millisecond), bedrock.WithMaxRetries(3))
+	if _, err := c.Messages.New(t.Context(), hello(opus46)); err != nil || !strings.HasPrefix(w.asked(), "us-east-1 us-west-2") {
+		t.Errorf("asked %s: %v", w.asked(), err)
+	}
+}
+
 // Many calls at once, some of which nobody reads to their end.
 func TestFailoverConcurrently(t *testing.T) {
 	half := func(ok reply) reply {

@@ -36,7 +36,7 @@ type call struct {
 	plan      *routing.Plan // nil: there is one way
 	patience  time.Time     // no try after it; zero: none
 	told      time.Duration // the service's word on when to come back
-	obey      bool          // the service has said itself whether to try again
+	obey      bool          // the service has said that there is to be no other try
 
 	body   []byte
 	sent   *payload // body, as the request carries it

@@ -17,7 +17,7 @@ type Call struct {
 	Prefix    Prefix        // zero: nothing is cached
 	CacheTTL  time.Duration // 0: five minutes
 	Deadline  time.Time     // zero: none
-	Once      bool          // no way is tried twice: whoever made the Plan repeats by himself
+	Once      bool          // no way is tried twice: the caller repeats by himself, and waits by himself (no Patience)
 }
 
 const cacheTTL = 5 * time.Minute
