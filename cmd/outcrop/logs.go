@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/big"
 	"os"
@@ -14,7 +15,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/term"
+	"github.com/schollz/progressbar/v3"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/activity/invocationlog"
@@ -330,30 +331,34 @@ func costOf(r *activity.Record) string {
 
 // scanBar says how far a scan has come, where someone sits to see it.
 type scanBar struct {
-	con   console
-	what  string
-	on    bool
-	shown int64
+	w    io.Writer // nil: nobody does
+	what string
+	bar  *progressbar.ProgressBar
 }
 
 func newScanBar(con console) *scanBar {
-	f, ok := con.Err.(*os.File)
-	return &scanBar{con: con, what: "searching", on: ok && term.IsTerminal(int(f.Fd())), shown: -1}
+	b := &scanBar{what: "searching"}
+	if isTerminal(con.Err) {
+		b.w = con.Err
+	}
+	return b
 }
 
 func (b *scanBar) progress(done, total int64) {
-	if !b.on || total == 0 {
+	if b.w == nil || total == 0 {
 		return
 	}
-	if percent := done * 100 / total; percent != b.shown {
-		b.shown = percent
-		fmt.Fprintf(b.con.Err, "\r%s: %d %% of %d MB", b.what, percent, total>>20)
+	if b.bar == nil {
+		b.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription(b.what), progressbar.OptionShowBytes(true),
+			progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetRenderBlankState(true), progressbar.OptionClearOnFinish())
 	}
+	_ = b.bar.Set64(min(done, total)) // it cannot be shown, and nothing else
 }
 
+// done takes the bar away.
 func (b *scanBar) done() {
-	if b.shown >= 0 {
-		fmt.Fprint(b.con.Err, "\r\x1b[K")
+	if b.bar != nil {
+		_ = b.bar.Finish()
 	}
 }
 
