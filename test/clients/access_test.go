@@ -22,7 +22,7 @@ func accessible(t *testing.T, s *subject) {
 		"then invoked": "AccessDeniedException", "price": "5", "agreed": "202", "agreed twice": "ConflictException", "invoked": "200",
 		"no form": "ResourceNotFoundException", "form": "201", "same form": "True",
 		"retention": "inherit", "set": "200", "covered by none": "ValidationException", "set again": "aws_review", "covered by aws_review": "200",
-		"logging": "None", "to nobody's bucket": "ValidationException", "logging deleted": "200",
+		"logging": "None", "to nobody's bucket": "ValidationException", "to a bucket": "200", "logs to": "team-logs calls False", "logging deleted": "200",
 		"made": "201 ACTIVE", "listed": "team 7", "profile": "APPLICATION ACTIVE of 2 models", "profile invoked": "200",
 		"tags": "env=test", "51 tags": "TooManyTagsException", "deleted": "200", "gone": "ResourceNotFoundException", "gone, invoked": "ResourceNotFoundException",
 	}
@@ -78,6 +78,8 @@ func cliAccess(t *testing.T, s *subject) {
 
 	does("aws bedrock get-model-invocation-logging-configuration")
 	refused(`aws bedrock put-model-invocation-logging-configuration --logging-config '{"s3Config":{"bucketName":"somebody-elses-bucket"}}'`, "ValidationException")
+	does(`aws bedrock put-model-invocation-logging-configuration --logging-config '{"s3Config":{"bucketName":"team-logs"},"textDataDeliveryEnabled":true}'`)
+	says("team-logs", "aws bedrock get-model-invocation-logging-configuration --query loggingConfig.s3Config.bucketName")
 	does("aws bedrock delete-model-invocation-logging-configuration")
 
 	var arn string

@@ -50,7 +50,8 @@ func (b *bench) run(m *testing.M) (code int, err error) {
 	if b.gate, err = newGate(); err != nil {
 		return 1, err
 	}
-	if b.outcrop, err = startServer(bin, tmp+"/scripted", "--upstream", "scripted:testdata/scenario.yaml"); err != nil {
+	if b.outcrop, err = startServer(bin, tmp+"/scripted", "--upstream", "scripted:testdata/scenario.yaml",
+		"--destinations", `{"team-logs":{"folder":"`+tmp+`/team-logs"}}`); err != nil {
 		return 1, err
 	}
 	defer b.outcrop.stop()

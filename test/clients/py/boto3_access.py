@@ -62,6 +62,12 @@ def access(region):
     facts["to nobody's bucket"] = code(
         bedrock.put_model_invocation_logging_configuration, loggingConfig={"s3Config": {"bucketName": "somebody-elses-bucket"}}
     )
+    facts["to a bucket"] = code(
+        bedrock.put_model_invocation_logging_configuration,
+        loggingConfig={"s3Config": {"bucketName": "team-logs", "keyPrefix": "calls"}, "imageDataDeliveryEnabled": False},
+    )
+    config = bedrock.get_model_invocation_logging_configuration()["loggingConfig"]
+    facts["logs to"] = "{bucketName} {keyPrefix} {}".format(config["imageDataDeliveryEnabled"], **config["s3Config"])
     facts["logging deleted"] = code(bedrock.delete_model_invocation_logging_configuration)
 
     source = f"arn:aws:bedrock:{region}:{account}:inference-profile/global.{MODEL}"
