@@ -27,11 +27,15 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
-// adminOption says whose keys are meant: those of a data folder on this machine,
-// or of a server somewhere.
+// adminOption says what is meant: a data folder on this machine, or a server
+// somewhere.
 type adminOption struct {
 	dataOption
-	Endpoint string `placeholder:"URL" help:"Ask the admin API of the server there, as the administrator whose credentials the environment has (AWS_ACCESS_KEY_ID and so on, or AWS_BEARER_TOKEN_BEDROCK). Without it the data folder is changed."`
+	farOption
+}
+
+type farOption struct {
+	Endpoint string `placeholder:"URL" help:"Ask the admin API of the server there, as the administrator whose credentials the environment has (AWS_ACCESS_KEY_ID and so on, or AWS_BEARER_TOKEN_BEDROCK). Without it the data folder is meant."`
 }
 
 const adminHelp = `

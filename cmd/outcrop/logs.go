@@ -17,6 +17,7 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
+	"github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/activity/invocationlog"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
@@ -147,6 +148,7 @@ func (d *dollars) UnmarshalText(text []byte) error {
 
 type logsListCmd struct {
 	dataOption
+	farOption
 	callFilter
 	Text   string `placeholder:"TEXT" help:"With this text in what was asked or answered. Reads the calls of the range."`
 	Limit  int    `short:"n" default:"50" placeholder:"N" help:"At most so many, the newest ones; 0: all. Default: ${default}."`
@@ -166,6 +168,9 @@ A cost in parentheses is what a call would have cost on Bedrock, and did not her
 }
 
 func (c *logsListCmd) Run(ctx context.Context, con console) error {
+	if c.Endpoint != "" {
+		return c.far(ctx, con)
+	}
 	a, done, err := openArchive(ctx, c.Data, con)
 	if err != nil {
 		return err
@@ -210,6 +215,46 @@ func (c *logsListCmd) Run(ctx context.Context, con console) error {
 		return nil
 	}
 	return c.follow(ctx, a, from, filter, out)
+}
+
+// maxFar is what the admin API lists at once.
+const maxFar = 1000
+
+// far lists the calls of a server far away.
+func (c *logsListCmd) far(ctx context.Context, con console) error {
+	if c.Text != "" || c.Follow || c.Limit <= 0 || c.Limit > maxFar {
+		return tell(bedrock.ErrConfiguration, "--endpoint: a server far away lists 1 to %d calls, without --text and --follow", maxFar)
+	}
+	client, err := newAdminClient(ctx, c.Endpoint)
+	if err != nil {
+		return err
+	}
+	found, err := client.Calls(ctx, c.filter(time.Now()), c.Limit)
+	if err != nil {
+		return err
+	}
+	out := c.printer(con)
+	for _, l := range slices.Backward(found) {
+		if c.JSON {
+			line, err := l.JSON()
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(con.Out, "%s\n", line)
+			continue
+		}
+		r, err := fromLog(l)
+		if err != nil {
+			return fmt.Errorf("%s answers as no outcrop does: %w", c.Endpoint, err)
+		}
+		if err := out.print(r); err != nil {
+			return err
+		}
+	}
+	if len(found) == 0 && !c.JSON {
+		fmt.Fprintln(con.Err, "outcrop: no call fits")
+	}
+	return out.flush()
 }
 
 // ends says where each day's segment ends now.

@@ -19,11 +19,23 @@ import (
 
 type logsShowCmd struct {
 	dataOption
+	farOption
 	ID   string `arg:"" help:"Request id, as logs has it."`
-	JSON bool   `name:"json" help:"Print the record in AWS's form, bodies included."`
+	JSON bool   `name:"json" help:"Print the record in AWS's form, bodies included; with --endpoint that is always so."`
 }
 
 func (c *logsShowCmd) Run(ctx context.Context, con console) error {
+	if c.Endpoint != "" {
+		far, err := newAdminClient(ctx, c.Endpoint)
+		if err != nil {
+			return err
+		}
+		l, err := far.Call(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		return con.writeJSON(l)
+	}
 	a, done, err := openArchive(ctx, c.Data, con)
 	if err != nil {
 		return err

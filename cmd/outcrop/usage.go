@@ -11,22 +11,24 @@ import (
 	_ "time/tzdata" // where the machine has none, --zone has
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/httpapi"
 )
 
 type usageCmd struct {
 	dataOption
-	By       []activity.Dimension `default:"day,model" placeholder:"WHAT" help:"What to tell apart, in this order: hour, day, month, key, model, profile, region, endpoint, session, tag. Default: ${default}."`
-	Since    moment               `placeholder:"TIME" help:"From then on, by the hour: a time in the zone (2026-11-22, 2026-11-22T13:00), or how long ago (24h, 7d)."`
-	Until    moment               `placeholder:"TIME" help:"Before then."`
-	Key      string               `placeholder:"ID" help:"Of this key."`
-	ModelID  string               `name:"model" placeholder:"ID" help:"Of this model, by any id that the call named or the catalog has."`
-	Region   string               `placeholder:"REGION" help:"In this Region."`
-	Endpoint string               `placeholder:"KIND" help:"Of this kind of endpoint: global, geographic, in-Region."`
-	Session  string               `placeholder:"ID" help:"Of this session of Claude Code."`
-	Tag      string               `placeholder:"NAME=VALUE" help:"With this request metadata."`
-	Zone     string               `default:"UTC" placeholder:"ZONE" help:"Whose hours, days and months: UTC, Local, or a name such as Europe/Madrid. Default: ${default}."`
-	JSON     bool                 `name:"json" xor:"form" help:"Print JSON."`
-	CSV      bool                 `name:"csv" xor:"form" help:"Print CSV."`
+	farOption
+	By      []activity.Dimension `default:"day,model" placeholder:"WHAT" help:"What to tell apart, in this order: hour, day, month, key, model, profile, region, endpoint, session, tag. Default: ${default}."`
+	Since   moment               `placeholder:"TIME" help:"From then on, by the hour: a time in the zone (2026-11-22, 2026-11-22T13:00), or how long ago (24h, 7d)."`
+	Until   moment               `placeholder:"TIME" help:"Before then."`
+	Key     string               `placeholder:"ID" help:"Of this key."`
+	ModelID string               `name:"model" placeholder:"ID" help:"Of this model, by any id that the call named or the catalog has."`
+	Region  string               `placeholder:"REGION" help:"In this Region."`
+	Kind    string               `name:"endpoint-kind" placeholder:"KIND" help:"Of this kind of endpoint: global, geographic, in-Region."`
+	Session string               `placeholder:"ID" help:"Of this session of Claude Code."`
+	Tag     string               `placeholder:"NAME=VALUE" help:"With this request metadata."`
+	Zone    string               `default:"UTC" placeholder:"ZONE" help:"Whose hours, days and months: UTC, Local, or a name such as Europe/Madrid. Default: ${default}."`
+	JSON    bool                 `name:"json" xor:"form" help:"Print JSON."`
+	CSV     bool                 `name:"csv" xor:"form" help:"Print CSV."`
 }
 
 func (usageCmd) Help() string {
@@ -43,42 +45,12 @@ not have cost, CACHE SAVED what the cache took off; both are of BILLED, or of WO
 COST where nothing was billed. A call with two tags is in both lines.`
 }
 
-// usageRow is a line as --json prints it. Money is dollars, exact, as text.
-type usageRow struct {
-	By           map[string]string `json:"by"`
-	Calls        int64             `json:"calls"`
-	Failed       int64             `json:"failed"`
-	Partial      int64             `json:"partial"`
-	Input        int64             `json:"input_tokens"`
-	CacheWrite5m int64             `json:"cache_write_5m_tokens"`
-	CacheWrite1h int64             `json:"cache_write_1h_tokens"`
-	CacheRead    int64             `json:"cache_read_tokens"`
-	Output       int64             `json:"output_tokens"`
-	Billed       string            `json:"billed_usd"`
-	Premium      string            `json:"regional_premium_usd"`
-	Saved        string            `json:"cache_saved_usd"`
-	WouldCost    string            `json:"would_cost_usd"`
-	WouldPremium string            `json:"would_regional_premium_usd"`
-	WouldSaved   string            `json:"would_cache_saved_usd"`
-	Seconds      float64           `json:"seconds"`
-}
+// usageRow is a line as --json prints it.
+type usageRow = httpapi.UsageRow
 
-func (c *usageCmd) row(u activity.Usage) usageRow {
-	r := usageRow{By: map[string]string{}, Calls: u.Calls, Failed: u.Failed, Partial: u.Partial, Input: u.Input, CacheWrite5m: u.CacheWrite5m,
-		CacheWrite1h: u.CacheWrite1h, CacheRead: u.CacheRead, Output: u.Output, Billed: u.Billed.USD(), Premium: u.BilledPremium.USD(), Saved: u.BilledSaved.USD(),
-		WouldCost: u.WouldCost.USD(), WouldPremium: u.WouldPremium.USD(), WouldSaved: u.WouldSaved.USD(), Seconds: u.Took.Seconds()}
-	for i, d := range c.By {
-		r.By[d.String()] = u.By[i]
-	}
-	return r
-}
+func (c *usageCmd) row(u activity.Usage) usageRow { return httpapi.NewUsageRow(c.By, u) }
 
 func (c *usageCmd) Run(ctx context.Context, con console) error {
-	a, done, err := openArchive(ctx, c.Data, con)
-	if err != nil {
-		return err
-	}
-	defer done()
 	zone, err := time.LoadLocation(c.Zone)
 	if err != nil {
 		return fmt.Errorf("--zone %q: want UTC, Local or a name of the IANA time zones, such as Europe/Madrid: %w", c.Zone, err)
@@ -89,11 +61,11 @@ func (c *usageCmd) Run(ctx context.Context, con console) error {
 	now := time.Now()
 	bar := newScanBar(con)
 	q := activity.UsageQuery{Since: c.Since.in(zone, now), Until: c.Until.in(zone, now), By: c.By, Key: c.Key, Model: c.ModelID, Region: c.Region,
-		Endpoint: c.Endpoint, Session: c.Session, Tag: c.Tag, Zone: zone, Progress: bar.progress}
+		Endpoint: c.Kind, Session: c.Session, Tag: c.Tag, Zone: zone, Progress: bar.progress}
 	if q.CutsHours() {
 		fmt.Fprintf(con.Err, "outcrop: the clocks of %s are not whole hours from UTC, and older figures are kept by the hour: this reads the calls that are still kept\n", zone)
 	}
-	lines, err := a.Usage(ctx, q)
+	lines, err := c.ask(ctx, con, q)
 	bar.done()
 	if err != nil {
 		return err
@@ -113,6 +85,22 @@ func (c *usageCmd) Run(ctx context.Context, con console) error {
 	default:
 		return c.table(con, lines)
 	}
+}
+
+func (c *usageCmd) ask(ctx context.Context, con console, q activity.UsageQuery) ([]activity.Usage, error) {
+	if c.Endpoint != "" {
+		far, err := newAdminClient(ctx, c.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		return far.Usage(ctx, q)
+	}
+	a, done, err := openArchive(ctx, c.Data, con)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return a.Usage(ctx, q)
 }
 
 func (c *usageCmd) names() (names []string) {

@@ -168,7 +168,8 @@ type UsageRow struct {
 	Seconds      float64           `json:"seconds"`
 }
 
-func usageRow(by []activity.Dimension, u activity.Usage) UsageRow {
+// NewUsageRow puts a line into words.
+func NewUsageRow(by []activity.Dimension, u activity.Usage) UsageRow {
 	r := UsageRow{By: map[string]string{}, Calls: u.Calls, Failed: u.Failed, Partial: u.Partial, Input: u.Input, CacheWrite5m: u.CacheWrite5m,
 		CacheWrite1h: u.CacheWrite1h, CacheRead: u.CacheRead, Output: u.Output, Billed: u.Billed.USD(), Premium: u.BilledPremium.USD(), Saved: u.BilledSaved.USD(),
 		WouldCost: u.WouldCost.USD(), WouldPremium: u.WouldPremium.USD(), WouldSaved: u.WouldSaved.USD(), Seconds: u.Took.Seconds()}
@@ -204,8 +205,6 @@ func (x *exchange) getUsage(identity.Caller, []byte) error {
 	if zone := q.Get("zone"); zone != "" {
 		if in.Zone, err = time.LoadLocation(zone); err != nil || zone == "Local" {
 			q.fail("zone", errors.New("a name such as Europe/Madrid"))
-		} else if _, offset := x.Now().In(in.Zone).Zone(); offset%3600 != 0 {
-			q.fail("zone", errors.New("figures are kept by the hour of UTC, so a zone is whole hours away from it"))
 		}
 	}
 	if q.err != nil {
@@ -224,7 +223,7 @@ func (x *exchange) getUsage(identity.Caller, []byte) error {
 		Usage []UsageRow `json:"usage"`
 	}{[]UsageRow{}}
 	for _, l := range lines {
-		out.Usage = append(out.Usage, usageRow(in.By, l))
+		out.Usage = append(out.Usage, NewUsageRow(in.By, l))
 	}
 	return x.replyJSON(out)
 }
