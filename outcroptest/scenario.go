@@ -30,8 +30,8 @@ type Scenario struct {
 
 // What [Scenario.Otherwise] may say.
 const (
-	Echo   = scripted.Echo
-	Refuse = scripted.Refuse
+	Echo   = "echo"
+	Refuse = "refuse"
 )
 
 // Rule answers the calls that match it.

@@ -43,6 +43,9 @@ func TestOneGrammar(t *testing.T) {
 			t.Errorf("%s.%s is not here", at, tag)
 		}
 	}
+	if Echo != scripted.Echo || Refuse != scripted.Refuse {
+		t.Error(Echo, Refuse)
+	}
 	members("scenario", reflect.TypeFor[Scenario](), reflect.TypeFor[scripted.Scenario]())
 }
 
