@@ -108,7 +108,7 @@ func (u *Upstream) count(parent context.Context, route routing.Route, out *outgo
 	resp, err := u.exchange(ctx, route, out)
 	var data []byte
 	if err == nil {
-		data, err = readWhole(resp)
+		data, err = readWhole(resp, nil)
 	}
 	switch {
 	case err != nil && parent.Err() != nil:

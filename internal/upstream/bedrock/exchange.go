@@ -297,12 +297,13 @@ func discard(resp *http.Response) {
 // maxAnswer bounds an answer that is not streamed.
 const maxAnswer = 64 << 20
 
-func readWhole(resp *http.Response) ([]byte, error) {
+// readWhole reads an answer, into buf if it fits.
+func readWhole(resp *http.Response, buf []byte) ([]byte, error) {
 	defer resp.Body.Close()
 	var data []byte
 	var err error
 	if n := resp.ContentLength; n >= 0 && n <= maxAnswer {
-		data = make([]byte, n)
+		data = slices.Grow(buf[:0], int(n))[:n]
 		_, err = io.ReadFull(resp.Body, data)
 	} else {
 		data, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))

@@ -27,7 +27,8 @@ import (
 type whole struct {
 	answer
 	event string
-	data  []byte
+	data  *[]byte
+	pool  *sync.Pool // of data
 	sent  bool
 }
 
@@ -36,11 +37,18 @@ func (w *whole) Next() (gateway.Frame, error) {
 		return gateway.Frame{}, io.EOF
 	}
 	w.sent = true
-	return gateway.Frame{Event: w.event, Data: w.data}, nil
+	return gateway.Frame{Event: w.event, Data: *w.data}, nil
 }
 
 func (w *whole) Buffered() bool { return true }
-func (w *whole) Close() error   { return nil }
+
+func (w *whole) Close() error {
+	if w.data != nil && cap(*w.data) <= maxKept {
+		w.pool.Put(w.data)
+	}
+	w.data, w.sent = nil, true
+	return nil
+}
 
 // Events of ConverseStream that come before its content, and its last.
 const (

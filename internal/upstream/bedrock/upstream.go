@@ -69,7 +69,8 @@ type Upstream struct {
 	transport *http.Transport
 	agent     []string // a header's value
 	signer    sigv4.Signer
-	buffers   sync.Pool
+	buffers   sync.Pool // *frames
+	answers   sync.Pool // *[]byte
 	notices   notices
 	skew      atomic.Int64 // nanoseconds that AWS's clock is ahead of ours
 }
@@ -191,9 +192,13 @@ func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Re
 // whole sends what is not streamed and reads the answer.
 func (u *Upstream) whole(ctx context.Context, route routing.Route, out *outgoing) (gateway.Stream, error) {
 	resp, err := u.exchange(ctx, route, out)
-	var data []byte
+	w := &whole{pool: &u.answers, event: gateway.EventMessage}
 	if err == nil {
-		data, err = readWhole(resp)
+		w.data, _ = u.answers.Get().(*[]byte)
+		if w.data == nil {
+			w.data = new([]byte)
+		}
+		*w.data, err = readWhole(resp, *w.data)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -201,12 +206,11 @@ func (u *Upstream) whole(ctx context.Context, route routing.Route, out *outgoing
 	case err != nil:
 		return nil, err
 	}
-	event := gateway.EventMessage
 	if out.api == catalog.Converse {
-		event = gateway.EventAnswer
+		w.event = gateway.EventAnswer
 	}
-	a := answer{id: requestID(resp.Header), header: passed(resp.Header), warnings: out.warnings}
-	return &whole{answer: a, event: event, data: data}, nil
+	w.answer = answer{id: requestID(resp.Header), header: passed(resp.Header), warnings: out.warnings}
+	return w, nil
 }
 
 // Answer is what a Stream of this package has besides. It is valid as soon as
