@@ -88,6 +88,9 @@ func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, e
 	}
 	for _, region := range regions {
 		base, own, err := s.findBase(region, source)
+		if err != nil && len(b.sites) > 0 && len(s.regions) == 0 {
+			continue // of the residency alone: an endpoint of the first Region's is not theirs
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -97,7 +100,7 @@ func configure(ctx context.Context, opts []ClientOption) (*settings, *backend, e
 		b.sites = append(b.sites, &site{region: region, base: base, own: own, amazon: regionOfHost(base.Hostname()), auth: auth.in(region)})
 	}
 	b.site = b.sites[0]
-	return s, b, b.connectSites()
+	return s, b, b.connectSites(len(s.regions) > 0)
 }
 
 // identify picks the caller: one explicit identity, else the environment's

@@ -48,8 +48,9 @@ func WithRegions(regions ...string) ClientOption {
 // geography, an ARN that does not show what it was made from.
 //
 // Calls go to all of these Regions, as with [WithRegions], or to those of them that
-// WithRegions names; the client's Region must be one of them, and without any Region
-// named it is the first. AWS's own clients ([Client.Runtime]) are not kept.
+// WithRegions names, or to one where the base URL is of one; the client's Region must
+// be one of them, and without any Region named it is the first. AWS's own clients
+// ([Client.Runtime]) are not kept.
 func WithResidency(geography string) ClientOption {
 	return optionFunc(func(s *settings) {
 		if s.some("WithResidency", "geography", geography) {
@@ -112,12 +113,17 @@ func (s *settings) findRegions(ctx context.Context, b *backend, shared *sharedCo
 	return regions, source, nil
 }
 
-// connectSites checks the sites and makes what they share.
-func (b *backend) connectSites() error {
+// connectSites checks the sites and makes what they share. named: the caller has
+// asked for each of them.
+func (b *backend) connectSites(named bool) error {
 	if len(b.sites) == 1 {
 		return nil
 	}
 	if _, signs := b.auth.(*signature); !signs && b.sites[1].base.String() == b.base.String() {
+		if !named {
+			b.sites = b.sites[:1]
+			return nil
+		}
 		return misconfigured("%s is one endpoint for all Regions, and nothing in an unsigned call would say which: put {region} into it", b.base.Redacted())
 	}
 	// No Patience: between tries it is the SDK that waits. The attempt too many is

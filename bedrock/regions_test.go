@@ -3,6 +3,8 @@ package bedrock_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +116,50 @@ func TestResidency(t *testing.T) {
 	if err := c.Post(t.Context(), "model/global.anthropic.claude-opus-4-6-v1/converse", nil, nil); !errors.Is(err, bedrock.ErrResidency) {
 		t.Errorf("a path of Bedrock's own: %v", err)
 	}
+}
+
+// An endpoint of one Region takes the calls of a residency too: they are refused as
+// elsewhere, and go nowhere else.
+func TestResidencyAtOneEndpoint(t *testing.T) {
+	f := serve(t, down)
+	for name, opts := range map[string][]bedrock.ClientOption{
+		"a gateway that signs":       {bedrock.WithSkipAuth(), bedrock.WithBaseURL(f.URL)},
+		"a VPC endpoint":             {bedrock.WithAccessKey(keyID, secret), bedrock.WithRegion("eu-west-1"), bedrock.WithBaseURL("https://vpce-1.bedrock-runtime.eu-west-1.vpce.amazonaws.com"), bedrock.WithHTTPClient(to{f})},
+		"a gateway, signed for each": {bedrock.WithAccessKey(keyID, secret), bedrock.WithBaseURL(f.URL)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clean(t)
+			before := len(f.all())
+			c, err := bedrock.New(t.Context(), append(opts, bedrock.WithResidency("eu"), bedrock.WithMaxRetries(0))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.Messages.New(t.Context(), hello(opus46)); !errors.Is(err, bedrock.ErrResidency) {
+				t.Errorf("a global id: %v", err)
+			}
+			if _, err := c.Messages.New(t.Context(), hello(bedrock.Geo("eu", bedrock.ClaudeOpus4_6))); !errors.Is(err, bedrock.ErrServiceUnavailable) {
+				t.Errorf("an id of the geography: %v", err)
+			}
+			want := 1
+			if name == "a gateway, signed for each" {
+				want = 6
+			}
+			if n := len(f.all()) - before; n != want {
+				t.Errorf("%d requests, want %d", n, want)
+			}
+		})
+	}
+}
+
+// to sends everything to a fake, whatever its host.
+type to struct{ *fake }
+
+func (d to) Do(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	r = r.Clone(r.Context())
+	r.RequestURI = r.URL.RequestURI()
+	d.ServeHTTP(w, r)
+	return w.Result(), nil
 }
 
 func TestRegionsAreChecked(t *testing.T) {
