@@ -58,6 +58,8 @@ type Options struct {
 	Skip []string
 	// Progress, if there is one, is told how many bytes of how many are written.
 	Progress func(done, total int64)
+
+	copied func() // of tests: the databases are copied, the segments not yet open
 }
 
 const (
@@ -188,6 +190,9 @@ func collect(ctx context.Context, folder, temp string, o Options) (members []mem
 		if _, err := add(name, to); err != nil {
 			return members, err
 		}
+	}
+	if o.copied != nil {
+		o.copied()
 	}
 	for _, name := range segments {
 		now, err := add(name, filepath.Join(folder, filepath.FromSlash(name)))

@@ -99,14 +99,19 @@ func BenchmarkMillion(b *testing.B) {
 			})
 		})
 	}
+	madrid, err := time.LoadLocation("Europe/Madrid")
+	if err != nil {
+		b.Fatal(err)
+	}
 	for name, q := range map[string]activity.UsageQuery{
-		"sum":     {},
-		"day":     {By: []activity.Dimension{activity.ByDay}},
-		"hour":    {By: []activity.Dimension{activity.ByHour}, Since: end.AddDate(0, 0, -1)},
-		"key":     {By: []activity.Dimension{activity.ByKey}},
-		"model":   {By: []activity.Dimension{activity.ByModel, activity.ByEndpoint}},
-		"tag":     {By: []activity.Dimension{activity.ByTag}},
-		"session": {By: []activity.Dimension{activity.BySession}},
+		"sum":             {},
+		"day":             {By: []activity.Dimension{activity.ByDay}},
+		"month in Madrid": {By: []activity.Dimension{activity.ByMonth, activity.ByKey}, Zone: madrid},
+		"hour":            {By: []activity.Dimension{activity.ByHour}, Since: end.AddDate(0, 0, -1)},
+		"key":             {By: []activity.Dimension{activity.ByKey}},
+		"model":           {By: []activity.Dimension{activity.ByModel, activity.ByEndpoint}},
+		"tag":             {By: []activity.Dimension{activity.ByTag}},
+		"session":         {By: []activity.Dimension{activity.BySession}},
 	} {
 		b.Run("usage/"+name, func(b *testing.B) {
 			ask(b, func(a *activity.Archive) error {
