@@ -49,6 +49,7 @@ type Plan struct {
 
 	nearest time.Duration // until the next way opens; -1: none will
 	binding binding       // why not before
+	hope    bool          // a quota binds, which calls that end may free sooner
 }
 
 // Try is one attempt.
@@ -113,7 +114,7 @@ func (p *Plan) Next() (Route, time.Duration, error) {
 	if len(p.call.Routes) == 0 {
 		return Route{}, 0, messages.Errorf(messages.InvalidRequest, "No route to the model stays inside its wall.")
 	}
-	p.nearest, p.binding = -1, binding{}
+	p.nearest, p.binding, p.hope = -1, binding{}, false
 	if p.fatal != nil || p.sent >= h.opts.Attempts || len(p.tries) >= unsentTries*h.opts.Attempts {
 		return Route{}, 0, p.failure()
 	}
@@ -244,13 +245,13 @@ func (b binding) refusal(frees time.Duration, now time.Time) *messages.Error {
 // quotaPoll: calls that end give tokens back, which no wait can foresee.
 const quotaPoll = 200 * time.Millisecond
 
-// later is the wait for the nearest way; 0: there is none, or no patience left.
+// later is the wait for the nearest way; 0: there is none, or it opens too late.
 func (p *Plan) later(now time.Time) time.Duration {
 	left := p.health.opts.Patience - p.waited
 	if d := p.call.Deadline; !d.IsZero() {
 		left = min(left, d.Sub(now))
 	}
-	if p.nearest < 0 || left <= 0 {
+	if p.nearest < 0 || left <= 0 || p.nearest > left && !p.hope {
 		return 0
 	}
 	wait := min(p.nearest, quotaPoll, left)

@@ -436,6 +436,22 @@ func TestRetryBudget(t *testing.T) {
 	})
 }
 
+// Nobody waits for what is known to come too late.
+func TestNoWaitInVain(t *testing.T) {
+	routes := routesTo(t, opus46, usRegions[0])
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHealth(Options{Patience: 3 * time.Second, Rand: func() float64 { return 0 }})
+		run(t, h.Plan(Call{Routes: routes}), map[string][]string{"us-east-1": {"dead", "dead", "dead", "dead", "dead", "dead"}})
+		if _, waited, err := run(t, h.Plan(Call{Routes: routes}), nil); err == nil || waited > 0 {
+			t.Errorf("waited %v for a breaker that is open for %v, %v", waited, openFirst, err)
+		}
+		time.Sleep(openFirst - 2*time.Second)
+		if _, waited, err := run(t, h.Plan(Call{Routes: routes}), nil); err != nil || waited != 2*time.Second {
+			t.Errorf("waited %v for one that opens in 2 s, %v", waited, err)
+		}
+	})
+}
+
 func TestDeadline(t *testing.T) {
 	routes := routesTo(t, opus46, usRegions[0])
 	synctest.Test(t, func(t *testing.T) {
