@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -64,6 +65,7 @@ type priceCmd struct {
 type priceListCmd struct {
 	Model string `arg:"" optional:"" help:"Only this model, by any id."`
 	bookOptions
+	farOption
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
@@ -92,24 +94,34 @@ type bookRow struct {
 	Batch    int64    `json:"batch_percent,omitempty"`
 	Own      []string `json:"own,omitempty"` // classes whose price is the operator's
 
-	rates catalog.Rates
-	own   catalog.Own
-	long  bool
+	own  catalog.Own
+	long bool
 }
 
-func (c *priceListCmd) Run(con console) error {
-	cat, err := c.catalog()
-	if err != nil {
-		return err
-	}
-	book, err := bookOf(cat, c.Model)
+func (c *priceListCmd) Run(ctx context.Context, con console) error {
+	book, err := c.book(ctx)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
 		return con.writeJSON(book)
 	}
-	return printBook(con.Out, book.Prices, book.Sources, cat.AsOf())
+	return printBook(con.Out, book)
+}
+
+func (c *priceListCmd) book(ctx context.Context) (priceBook, error) {
+	if c.Endpoint != "" {
+		far, err := newAdminClient(ctx, c.Endpoint)
+		if err != nil {
+			return priceBook{}, err
+		}
+		return far.Prices(ctx, c.Model)
+	}
+	cat, err := c.catalog()
+	if err != nil {
+		return priceBook{}, err
+	}
+	return bookOf(cat, c.Model)
 }
 
 // priceBook is the book as JSON, here and in the admin API.
@@ -153,12 +165,12 @@ func bookRows(m *catalog.Model) (rows []bookRow) {
 				names = append(names, kinds[i].name)
 			}
 			one := bookRow{Model: m.ID, Endpoint: strings.Join(names, ", "), UpTo: k.price.LongOver, From: date(from), Until: date(row.Until),
-				Rates: newRatesRow(k.price.Rates), Batch: k.price.BatchPercent, rates: k.price.Rates, own: k.price.Own}
+				Rates: newRatesRow(k.price.Rates), Batch: k.price.BatchPercent, own: k.price.Own}
 			one.Own = one.owned()
 			rows = append(rows, one)
 			if k.price.LongOver > 0 {
 				one.UpTo, one.Over, one.long = 0, k.price.LongOver, true
-				one.Rates, one.rates = newRatesRow(k.price.Long), k.price.Long
+				one.Rates = newRatesRow(k.price.Long)
 				one.Own = one.owned()
 				rows = append(rows, one)
 			}
@@ -191,11 +203,11 @@ func priceSources(models []*catalog.Model, all bool) (rows []sourceRow) {
 	return rows
 }
 
-func printBook(out io.Writer, rows []bookRow, sources []sourceRow, asOf time.Time) error {
+func printBook(out io.Writer, book priceBook) error {
 	w := table(out)
 	fmt.Fprintln(w, "MODEL\tENDPOINT\tPROMPT\tINPUT\tWRITE 5M\tWRITE 1H\tREAD\tOUTPUT\tBATCH\tFROM\tUNTIL")
 	own := false
-	for _, r := range rows {
+	for _, r := range book.Prices {
 		prompt := "any"
 		switch {
 		case r.Over > 0:
@@ -204,14 +216,11 @@ func printBook(out io.Writer, rows []bookRow, sources []sourceRow, asOf time.Tim
 			prompt = "to " + tokens(r.UpTo)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s", r.Model, r.Endpoint, prompt)
-		rates := []catalog.Nanodollars{r.rates.Input, r.rates.CacheWrite5m, r.rates.CacheWrite1h, r.rates.CacheRead, r.rates.Output}
-		for class, rate := range rates {
-			text := "-"
-			if mark := r.own.Has(class, r.long); rate > 0 || mark {
-				text = rate.USD()
-				if mark {
-					text, own = text+"*", true
-				}
+		rates := []string{r.Rates.Input, r.Rates.CacheWrite5m, r.Rates.CacheWrite1h, r.Rates.CacheRead, r.Rates.Output}
+		for i, class := range catalog.Classes() {
+			text := orDash(rates[i])
+			if slices.Contains(r.Own, class) {
+				text, own = cmp.Or(rates[i], catalog.Nanodollars(0).USD())+"*", true
 			}
 			fmt.Fprintf(w, "\t%s", text)
 		}
@@ -227,8 +236,8 @@ func printBook(out io.Writer, rows []bookRow, sources []sourceRow, asOf time.Tim
 	if own {
 		fmt.Fprintln(out, "* your own")
 	}
-	fmt.Fprintf(out, "as of %s, from\n", date(asOf))
-	for _, s := range sources {
+	fmt.Fprintf(out, "as of %s, from\n", book.AsOf)
+	for _, s := range book.Sources {
 		fmt.Fprintf(out, "  %s, %s: %s\n", s.Title, s.Date, s.URL)
 	}
 	return nil

@@ -106,6 +106,14 @@ func nanodollars(text string) (catalog.Nanodollars, error) {
 	return catalog.Nanodollars(usd), nil
 }
 
+// Prices asks for the price book, of one model or ("") of all.
+func (c *adminClient) Prices(ctx context.Context, model string) (book priceBook, err error) {
+	p := parameters{}
+	p.set("model", model)
+	err = c.do(ctx, http.MethodGet, "prices"+p.String(), nil, &book)
+	return book, err
+}
+
 // Calls asks for the newest calls that a filter takes, newest first, and gives
 // what a list shows of each.
 func (c *adminClient) Calls(ctx context.Context, f activity.Filter, most int) ([]*invocationlog.Log, error) {

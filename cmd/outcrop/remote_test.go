@@ -79,6 +79,15 @@ func TestFarAndNear(t *testing.T) {
 	same("logs", "--operation", "CreateMessage", "--status", "ok", "-n", "1", "--min-cost", "0.000001")
 	same("logs", "--operation", "CreateMessage", "--status", "4xx")
 	same("logs", "--operation", "CreateMessage", "--json")
+	var books [2]bytes.Buffer
+	for i, where := range [][]string{nil, {"--endpoint", s.URL}} {
+		if code := run(t.Context(), append([]string{"price", "list", "claude-opus-4-6"}, where...), console{strings.NewReader(""), &books[i], &books[i]}); code != 0 {
+			t.Fatal(books[i].String())
+		}
+	}
+	if near, far := books[0].String(), books[1].String(); near != far || !strings.Contains(far, "anthropic.claude-opus-4-6-v1") {
+		t.Errorf("here\n%s\nfrom afar\n%s", near, far)
+	}
 	near, far := ask("logs", "show", id, "--json")
 	var a, b any
 	if json.Unmarshal([]byte(near), &a) != nil || json.Unmarshal([]byte(far), &b) != nil || fmt.Sprint(a) != fmt.Sprint(b) || !strings.Contains(far, "the question") {
