@@ -52,6 +52,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	requests []Request
+	closing  bool // no request is begun any more
 	over     bool // the test is: nothing may be said in its name any more
 }
 
@@ -177,7 +178,9 @@ func (s *Server) fault(format string, args ...any) {
 // watch keeps the requests, and counts what is under way.
 func (s *Server) watch(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.running.Add(1)
+		if !s.begin() {
+			panic(http.ErrAbortHandler)
+		}
 		defer s.running.Done()
 		switch r.URL.Path {
 		case "/healthz", "/readyz", "/metrics":
@@ -188,10 +191,23 @@ func (s *Server) watch(h http.Handler) http.Handler {
 	})
 }
 
+// begin counts a request, unless the server is to end.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.running.Add(1)
+	}
+	return !s.closing
+}
+
 // settleTime is how long answers may take to notice that their client is gone.
 const settleTime = 10 * time.Second
 
 func (s *Server) settle() {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
 	done := make(chan struct{})
 	go func() { s.running.Wait(); close(done) }()
 	select {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,8 +73,11 @@ func uncounted(err error) bool {
 }
 
 // elsewhere says that mantle, which nobody asked for, will not have us: it wants
-// permissions of its own.
+// permissions of its own, and an endpoint.
 func elsewhere(err error) bool {
+	if errors.Is(err, errNoMantle) {
+		return true
+	}
 	switch messages.AsError(err).Kind {
 	case messages.AccessDenied, messages.NotFound, messages.UnknownOperation, messages.Unavailable:
 		return true

@@ -1,9 +1,13 @@
 package bedrock
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/outcrop-dev/outcrop/internal/gateway"
@@ -94,6 +98,30 @@ func TestEstimateWhereAWSRefuses(t *testing.T) {
 		c, err := connect(t, f).CountTokens(t.Context(), route(t, opus46), request(t, helloBody, false))
 		if c.Estimate != estimate || (err == nil) != estimate {
 			t.Errorf("%s: %+v, %v", text, c, err)
+		}
+	}
+}
+
+// Where the operator has shut the public way, or wants FIPS, mantle is not called: a
+// call there is refused, and what it alone would count is estimated.
+func TestNoPublicMantle(t *testing.T) {
+	f := serve(t, plain(answer1))
+	for name, change := range map[string]func(*Options){
+		"an endpoint for runtime alone": func(o *Options) { o.Endpoints.Mantle = "" },
+		"FIPS":                          func(o *Options) { o.Endpoints = Endpoints{FIPS: true} },
+	} {
+		u := connect(t, f, change)
+		u.transport.DialContext = func(_ context.Context, _, addr string) (net.Conn, error) {
+			t.Errorf("%s: %s was called", name, addr)
+			return nil, errors.New("not in a test")
+		}
+		c, err := u.CountTokens(t.Context(), routes(t, opus5, "us-east-1", false)[0], request(t, helloBody, false))
+		if err != nil || !c.Estimate {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+		_, err = u.Send(t.Context(), routes(t, "anthropic.claude-opus-5", "us-east-1", true)[0], request(t, helloBody, false))
+		if e := asError(t, err); e.Kind != messages.InvalidRequest || !strings.Contains(e.Message, "bedrock-mantle cannot be called from here") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -17,7 +18,9 @@ import (
 type Endpoints struct {
 	// Runtime and Mantle replace AWS's: a URL, with a path before the
 	// operation's or not, in which {region} stands for the Region. One without
-	// {region} serves the Region that its host names, or all of them.
+	// {region} serves the Region that its host names, or all of them. Where
+	// Runtime alone is given, mantle is not called: the operator has shut the
+	// public way.
 	Runtime, Mantle string
 
 	FIPS, DualStack bool // of AWS's own
@@ -93,12 +96,22 @@ func (e *endpoints) find(p place) (*endpoint, error) {
 	return out, nil
 }
 
+// errNoMantle: calls to bedrock-mantle cannot be made.
+var errNoMantle = errors.New("bedrock-mantle has no endpoint here")
+
+func noMantle(why string) error {
+	return messages.Errorf(messages.InvalidRequest, "bedrock-mantle cannot be called from here: %s.", why).
+		WithCause(&routing.Fault{Unsent: true, Err: errNoMantle})
+}
+
 // public: the endpoint rule set of bedrock-runtime 2023-09-30, and the Amazon
 // Bedrock User Guide, endpoints, for mantle, which has one name alone.
 func (e *endpoints) public(p place) (string, error) {
 	switch {
 	case p.mantle && e.opts.FIPS:
-		return "", refusal(messages.InvalidRequest, "bedrock-mantle has no FIPS endpoint.")
+		return "", noMantle("it has no FIPS endpoint")
+	case p.mantle && e.opts.Runtime != "":
+		return "", noMantle("the server's operator has given an endpoint for bedrock-runtime alone")
 	case p.mantle:
 		return "bedrock-mantle." + p.region + ".api.aws", nil
 	}

@@ -43,6 +43,18 @@ func front(t testing.TB, up gateway.Upstream) *httpapi.Server {
 
 type ask struct{ path, body, beta string }
 
+// tiered asks for a service tier besides.
+type tiered struct{ ask }
+
+func (a tiered) send(t testing.TB, h http.Handler) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest("POST", a.path, strings.NewReader(a.body))
+	r.Header.Set("X-Amzn-Bedrock-Service-Tier", "priority")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
 func (a ask) send(t testing.TB, h http.Handler) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest("POST", a.path, strings.NewReader(a.body))
@@ -172,6 +184,11 @@ func TestReplay(t *testing.T) {
 	up := open(t, file)
 	up.Watch(func(m *replay.Missing) { t.Errorf("missing: %v", m) })
 	h := front(t, up)
+	health := httptest.NewRecorder()
+	h.ServeHTTP(health, httptest.NewRequest("GET", "/healthz", nil))
+	if !strings.Contains(health.Body.String(), `"upstream":"replay"`) {
+		t.Errorf("healthz: %s", health.Body)
+	}
 	for round := range 2 { // for ever
 		for i, a := range asks {
 			want := answers[i]
@@ -277,6 +294,10 @@ func TestOver(t *testing.T) {
 		if got := a.send(t, h); got.Code != answers[i].Code || plain(got.Body.Bytes()) != plain(answers[i].Body.Bytes()) {
 			t.Errorf("%s %s\n  got  %d %q\n  want %d %q", a.path, a.body, got.Code, got.Body, answers[i].Code, answers[i].Body)
 		}
+	}
+	// A rule cannot honour a tier, and does not answer as if it did.
+	if got := (tiered{ask{model + "/invoke", body("mine"), ""}}).send(t, h); got.Code != 404 || !strings.Contains(got.Body.String(), "header X-Amzn-Bedrock-Service-Tier: recorded nothing") {
+		t.Errorf("%d %s", got.Code, got.Body)
 	}
 	for _, a := range []ask{{model + "/invoke", body("mine"), ""}, {model + "/converse", talk("mine"), ""}, {model + "/converse-stream", talk("mine"), ""}} {
 		if got := a.send(t, h); got.Code != 200 || !strings.Contains(got.Body.String(), "ruled") {

@@ -89,6 +89,9 @@ func (u *Upstream) Capabilities() gateway.Capabilities {
 // Send implements gateway.Upstream.
 func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Request) (gateway.Stream, error) {
 	came := req
+	if u.over != nil && beyond(req.Head.Options) {
+		return u.over.Send(ctx, route, came)
+	}
 	p, err := params(route, &req)
 	if err != nil {
 		if u.over != nil {
@@ -137,6 +140,11 @@ func (u *Upstream) Send(ctx context.Context, route routing.Route, req gateway.Re
 		return nil, messages.Errorf(messages.InvalidRequest, "The scenario's corrupt_at_frame is for InvokeModelWithResponseStream alone.")
 	}
 	return &play{ctx: ctx, answer: a, frames: frames}, nil
+}
+
+// beyond says that no rule can honour a call: see Capabilities.
+func beyond(o gateway.Options) bool {
+	return o.GuardrailID != "" || o.ServiceTier != "" && o.ServiceTier != "default" || o.Latency == "optimized"
 }
 
 func (u *Upstream) refused(err error) {
