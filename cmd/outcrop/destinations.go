@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -152,6 +153,7 @@ func (d destinations) open(ctx context.Context) (map[string]delivery.Destination
 // its account in its Region. AWS logs the calls of bedrock-runtime alone; those
 // of Anthropic Messages are logged here too, unless the server is strict.
 func deliveries(own *access.Service, known access.Buckets, strict bool, log *slog.Logger) gateway.Deliver {
+	var said sync.Map // of logging configurations whose bucket has no place any more
 	return func(ctx context.Context, account, region string, op *bedrockapi.Operation) *activity.Delivery {
 		if strict && op.Surface != bedrockapi.SurfaceRuntime {
 			return nil
@@ -164,7 +166,9 @@ func deliveries(own *access.Service, known access.Buckets, strict bool, log *slo
 		case l == nil || l.S3 == nil:
 			return nil
 		case !known.Has(l.S3.Name):
-			log.Warn("activity log: a call is not delivered, since destinations has no place for its bucket any more", "account", account, "region", region, "bucket", l.S3.Name)
+			if _, before := said.LoadOrStore([3]string{account, region, l.S3.Name}, true); !before {
+				log.Warn("activity log: calls are not delivered, since destinations has no place for their bucket any more", "account", account, "region", region, "bucket", l.S3.Name)
+			}
 			return nil
 		}
 		d := &activity.Delivery{Bucket: l.S3.Name, Prefix: l.S3.Prefix, NoText: off(l.Text)}

@@ -3,17 +3,26 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"io"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/outcrop-dev/outcrop/internal/access"
+	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
+	"github.com/outcrop-dev/outcrop/internal/catalog"
 )
 
 func TestDestinations(t *testing.T) {
@@ -68,6 +77,62 @@ func TestDestinationsInFile(t *testing.T) {
 	}
 	if code, said := check("destinations:\n  team-logs:\n    bucket: x\n"); code == 0 || !strings.Contains(said, `unknown field "bucket"`) {
 		t.Error(said)
+	}
+}
+
+// places are buckets that take everything.
+type places map[string]bool
+
+func (p places) Has(name string) bool                                { return p[name] }
+func (p places) Check(context.Context, string, string, string) error { return nil }
+
+// Where a call goes, by the configuration of its account and Region.
+func TestDeliveries(t *testing.T) {
+	cat, err := catalog.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	known := places{"logs": true, "gone": true}
+	own := &access.Service{Store: access.NewMemory(), Catalog: cat, Buckets: known, Now: time.Now, Log: slog.New(slog.NewTextHandler(&said, nil))}
+	yes, no := true, false
+	for region, l := range map[string]*access.Logging{
+		"us-east-1": {S3: &access.Bucket{Name: "logs", Prefix: "p"}},
+		"us-west-2": {S3: &access.Bucket{Name: "logs"}, Text: &yes, Image: &no},
+		"eu-west-1": {S3: &access.Bucket{Name: "logs"}, Text: &no, Image: &yes},
+		"eu-west-2": {S3: &access.Bucket{Name: "gone"}},
+	} {
+		if err := own.SetLogging(t.Context(), access.Scope{Account: "123456789012", Region: region}, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	delete(known, "gone")
+	for _, c := range []struct {
+		account, region string
+		op              *bedrockapi.Operation
+		strict          bool
+		want            *activity.Delivery
+	}{
+		{"123456789012", "us-east-1", bedrockapi.InvokeModel, true, &activity.Delivery{Bucket: "logs", Prefix: "p"}},
+		{"123456789012", "us-east-1", bedrockapi.CreateMessage, false, &activity.Delivery{Bucket: "logs", Prefix: "p"}},
+		{"123456789012", "us-east-1", bedrockapi.CreateMessage, true, nil},
+		{"123456789012", "us-west-2", bedrockapi.Converse, false, &activity.Delivery{Bucket: "logs", NoImages: true, NoDocuments: true}},
+		{"123456789012", "eu-west-1", bedrockapi.Converse, false, &activity.Delivery{Bucket: "logs", NoText: true}},
+		{"123456789012", "eu-west-2", bedrockapi.Converse, false, nil},
+		{"123456789012", "ap-south-1", bedrockapi.Converse, false, nil},
+		{"210987654321", "us-east-1", bedrockapi.InvokeModel, false, nil},
+	} {
+		if got := deliveries(own, known, c.strict, own.Log)(t.Context(), c.account, c.region, c.op); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%+v: %+v", c, got)
+		}
+	}
+	twice := deliveries(own, known, false, own.Log)
+	said.Reset()
+	for range 2 {
+		twice(t.Context(), "123456789012", "eu-west-2", bedrockapi.Converse)
+	}
+	if n := strings.Count(said.String(), "no place for their bucket"); n != 1 {
+		t.Errorf("said %d times: %s", n, &said)
 	}
 }
 

@@ -62,7 +62,7 @@ func (s *server) openJournal(o *serveOptions, own *access.Service, counted *metr
 	s.closers = append(s.closers, index.Close)
 	queue := delivery.New(delivery.Options{Archive: activity.NewArchive(dir, nil), Dir: filepath.Join(o.Data, deliveryFolder), Destinations: places, Now: time.Now, Log: log})
 	store, err := activity.OpenStore(dir, activity.Options{Durability: o.ActivityDurability, Required: o.ActivityRequired,
-		Retention: o.ActivityRetention, MaxBytes: o.ActivityMaxBytes, Now: time.Now, Log: log, Index: index, BeforeDrop: queue.Drop})
+		Retention: o.ActivityRetention, MaxBytes: o.ActivityMaxBytes, Now: time.Now, Log: log, Index: index, BeforeDrop: queue.Drop, BeforeStrip: queue.Strip})
 	if err != nil {
 		return fmt.Errorf("activity log: %w", err)
 	}

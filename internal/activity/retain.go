@@ -183,6 +183,9 @@ func (s *Store) makeRoom(ctx context.Context, today Day) error {
 		if d >= today || s.held(d) || s.stripped[d] {
 			continue
 		}
+		if s.o.BeforeStrip != nil {
+			s.o.BeforeStrip(d)
+		}
 		freed, err := s.strip(ctx, d)
 		if errors.Is(err, errHeld) {
 			continue

@@ -72,6 +72,9 @@ type Options struct {
 	// BeforeDrop is called before a day is dropped, while it can still be read.
 	// An error puts the drop off.
 	BeforeDrop func(Day) error
+	// BeforeStrip is called before a day loses its requests and answers to make
+	// room, while they can still be read.
+	BeforeStrip func(Day)
 
 	wrap  func(segment.Disk) segment.Disk
 	still bool // nothing happens in the background

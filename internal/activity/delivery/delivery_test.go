@@ -121,7 +121,7 @@ func (w *world) open(to map[string]Destination) {
 	log := slog.New(slog.NewTextHandler(&w.said, nil))
 	w.queue = New(Options{Archive: activity.NewArchive(w.dir, nil), Dir: filepath.Join(w.dir, "delivery"), Destinations: to, Now: func() time.Time { return w.now }, Log: log})
 	var err error
-	w.store, err = activity.OpenStore(w.dir, activity.Options{Now: func() time.Time { return w.now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Retention: 30, BeforeDrop: w.queue.Drop, MaxBytes: 4 << 20})
+	w.store, err = activity.OpenStore(w.dir, activity.Options{Now: func() time.Time { return w.now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Retention: 30, BeforeDrop: w.queue.Drop, BeforeStrip: w.queue.Strip, MaxBytes: 4 << 20})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -359,6 +359,48 @@ func TestDrop(t *testing.T) {
 }
 
 // Run delivers by itself, and tries again soon after a failure.
+// A day that has to make room is delivered before, with what was said.
+func TestStrip(t *testing.T) {
+	up, down := &bucketInMemory{}, &bucketInMemory{}
+	down.fail(errDown, 0)
+	w := newWorld(t, map[string]Destination{"up": up, "down": down})
+	body := `{"text":"` + strings.Repeat("word ", 100<<10) + `"}`
+	for i := range 5 {
+		w.call(fmt.Sprintf("up-%d", i), noon, &activity.Delivery{Bucket: "up"}, body)
+		w.call(fmt.Sprintf("down-%d", i), noon, &activity.Delivery{Bucket: "down"}, body)
+	}
+	w.now = noon.AddDate(0, 0, 1)
+	for range 3 { // a background sync may hold the segment once
+		if err := w.store.Tend(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size, err := w.store.Size(); err != nil || size > 1<<20 {
+		t.Fatalf("nothing was dropped: %d bytes, %v", size, err)
+	}
+	bodies := func(b *bucketInMemory) (n int) {
+		for key := range b.objects {
+			if strings.Contains(key, "/data/") {
+				n++
+			}
+		}
+		return n
+	}
+	if ids := up.ids(t); len(ids) != 5 || bodies(up) != 5 {
+		t.Errorf("up: %v, %d bodies", ids, bodies(up))
+	}
+	if !strings.Contains(w.said.String(), "lose their requests and answers") {
+		t.Errorf("not said: %s", &w.said)
+	}
+	down.fail(nil, 0)
+	if err := w.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if ids := down.ids(t); len(ids) != 5 || bodies(down) != 0 {
+		t.Errorf("down: %v, %d bodies", ids, bodies(down))
+	}
+}
+
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		logs := &bucketInMemory{}

@@ -265,9 +265,34 @@ func (q *Queue) bury(bucket string, objects []object, why error) error {
 	return nil
 }
 
-// lastTry is how long a destination has before its records become dead letters
-// because their day is dropped.
+// lastTry is how long a destination has before a day loses what it could still
+// be given.
 const lastTry = 30 * time.Second
+
+// Strip delivers what a day still holds, as far as that goes now; what is
+// delivered later has no requests and answers. It is for
+// activity.Options.BeforeStrip.
+func (q *Queue) Strip(d activity.Day) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastTry)
+	defer cancel()
+	for _, name := range slices.Sorted(maps.Keys(q.buckets)) {
+		b := q.buckets[name]
+		b.mu.Lock()
+		if err := q.last(ctx, b, d); err != nil {
+			q.o.Log.Warn("activity log: records that cannot be delivered lose their requests and answers", "day", d, "bucket", name, "error", err)
+		}
+		b.mu.Unlock()
+	}
+}
+
+// last delivers one day; the caller holds b.mu.
+func (q *Queue) last(ctx context.Context, b *bucket, d activity.Day) error {
+	c, err := q.load(b.name)
+	if err != nil {
+		return err
+	}
+	return q.deliverDay(ctx, b, c, d)
+}
 
 // Drop delivers what a day still holds, and makes dead letters of what cannot be
 // delivered. It is for activity.Options.BeforeDrop.
@@ -278,11 +303,7 @@ func (q *Queue) Drop(d activity.Day) error {
 		b := q.buckets[name]
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		c, err := q.load(name)
-		if err != nil {
-			return err
-		}
-		if err := q.deliverDay(ctx, b, c, d); err != nil {
+		if err := q.last(ctx, b, d); err != nil {
 			q.o.Log.Warn("activity log: records of a day that is dropped cannot be delivered", "day", d, "bucket", name, "error", err)
 		}
 	}
