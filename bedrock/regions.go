@@ -71,8 +71,8 @@ func (s *settings) findRegions(ctx context.Context, b *backend, shared *sharedCo
 		}
 	}
 	switch {
-	case len(s.regions) > 0 && (s.region != "" || s.regionChain):
-		return nil, "", misconfigured("WithRegions names the client's Region, its first: leave WithRegion and WithAWSRegionChain out")
+	case len(s.regions) > 0 && (s.regionChain || s.region != "" && s.region != s.regions[0]):
+		return nil, "", misconfigured("WithRegions names the client's Region, its first (%s): leave WithRegion and WithAWSRegionChain out", s.regions[0])
 	case len(s.regions) > 0:
 		regions, source = s.regions, "WithRegions"
 	default:
