@@ -48,12 +48,14 @@ func (g *Gateway) admit(grant *Grant, head *Head, body *Body) (*Lease, error) {
 	return l, nil
 }
 
-// atMost is the usage that costs most of what a request may have.
+// atMost is the usage that costs most of what a request may have. What may be
+// written with escapes counts as there.
 func atMost(body *Body, input, output int64) messages.Usage {
 	u := messages.Usage{InputTokens: input, OutputTokens: output}
-	if bytes.Contains(body.data, []byte("cache_control")) || bytes.Contains(body.data, []byte("cachePoint")) {
+	hidden := hidesWords(body.data)
+	if hidden || bytes.Contains(body.data, []byte("cache_control")) || bytes.Contains(body.data, []byte("cachePoint")) {
 		u.InputTokens, u.CacheCreationInputTokens = 0, input
-		if bytes.Contains(body.data, []byte(`"1h"`)) {
+		if hidden || bytes.Contains(body.data, []byte(`"1h"`)) {
 			u.CacheCreation.Ephemeral1h = input
 		}
 	}

@@ -120,9 +120,10 @@ func (w *watched) Count(ctx context.Context, r routing.Route, req Request) (int6
 // What may go into a cache is reserved at the price of writing it there.
 func TestReservedAtTheDearestPrice(t *testing.T) {
 	for body, rate := range map[string]catalog.Nanodollars{
-		`{"anthropic_version":"bedrock-2023-05-31","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}`:                                                 5000,
-		`{"anthropic_version":"bedrock-2023-05-31","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral"}}]}]}`:            6250,
-		`{"anthropic_version":"bedrock-2023-05-31","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}`: 10000,
+		`{"anthropic_version":"bedrock-2023-05-31","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]}]}`:                                                                5000,
+		`{"anthropic_version":"bedrock-2023-05-31","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral"}}]}]}`:                           6250,
+		`{"anthropic_version":"bedrock-2023-05-31","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral","ttl":"1h"}}]}]}`:                10000,
+		`{"anthropic_version":"bedrock-2023-05-31","max_tokens":1,"messages":[{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral","ttl":"\u0031h"}}]}]}`: 10000,
 	} {
 		l := limit.Limits{Day: 5e9}
 		up := &watched{Upstream: &canned{capabilities: Capabilities{Bills: true}, frames: whole()}}
