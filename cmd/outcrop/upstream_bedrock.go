@@ -19,11 +19,12 @@ import (
 
 // bedrockOptions are the settings of --upstream bedrock.
 type bedrockOptions struct {
-	BedrockEndpoint  string `placeholder:"URL" help:"Where Bedrock is, in place of AWS's public endpoints: a VPC endpoint, a proxy; {region} stands for the Region."`
-	BedrockFips      bool   `help:"Call AWS's FIPS endpoints."`
-	BedrockDualStack bool   `help:"Call AWS's dual-stack endpoints."`
-	BedrockBetas     string `enum:"strip,pass,strict" default:"strip" help:"What becomes of a beta that AWS is known to refuse: strip it with its fields and say so, pass it on, or refuse the call (strict)."`
-	BedrockKey       string `placeholder:"KEY" help:"Bedrock API key to call AWS with, in place of AWS credentials. Better in the environment than on the command line."`
+	BedrockEndpoint       string `placeholder:"URL" help:"Where Bedrock is, in place of AWS's public endpoints: a VPC endpoint, a proxy; {region} stands for the Region."`
+	BedrockMantleEndpoint string `placeholder:"URL" help:"The same for bedrock-mantle, which is not called where --bedrock-endpoint stands alone."`
+	BedrockFips           bool   `help:"Call AWS's FIPS endpoints."`
+	BedrockDualStack      bool   `help:"Call AWS's dual-stack endpoints."`
+	BedrockBetas          string `enum:"strip,pass,strict" default:"strip" help:"What becomes of a beta that AWS is known to refuse: strip it with its fields and say so, pass it on, or refuse the call (strict)."`
+	BedrockKey            string `placeholder:"KEY" help:"Bedrock API key to call AWS with, in place of AWS credentials. Better in the environment than on the command line."`
 	wayOptions
 	Quotas    quotas        `placeholder:"JSON" help:"Quotas of your AWS accounts, best as a list in outcrop.yaml: account, region, model or profile, rpm, tpm, tpd. Calls move to other Regions before one is spent. What is not told is learnt from AWS's 429s."`
 	QuotaWait time.Duration `default:"3s" placeholder:"TIME" help:"How long a call waits in all for a quota to free, or to try a Region again, before it is refused; 0s: not at all. Default: ${default}."`
@@ -160,7 +161,7 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 		betas = bedrockup.Strict // AWS leaves nothing out
 	}
 	options := bedrockup.Options{
-		Endpoints: bedrockup.Endpoints{Runtime: o.BedrockEndpoint, FIPS: o.BedrockFips, DualStack: o.BedrockDualStack},
+		Endpoints: bedrockup.Endpoints{Runtime: o.BedrockEndpoint, Mantle: o.BedrockMantleEndpoint, FIPS: o.BedrockFips, DualStack: o.BedrockDualStack},
 		Region:    o.Region, Betas: betas, Hop: hop, Self: []netip.AddrPort{self}, OwnKey: s.ownKey, Agent: "outcrop/" + version, Log: log,
 		FirstContent: firstContent, Idle: streamIdle,
 	}
