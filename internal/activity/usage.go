@@ -207,6 +207,25 @@ func (q *UsageQuery) Daily() bool {
 	return !q.Timed() || !slices.Contains(q.By, ByHour) && q.zone() == time.UTC
 }
 
+// Borders lists the hours between from and to at which a day of UTC must be taken
+// apart: there months begin elsewhere. ok is false where that does not do, and
+// hours must be told apart.
+func (q *UsageQuery) Borders(from, to int64) (hours []int64, ok bool) {
+	if slices.Contains(q.By, ByHour) || slices.Contains(q.By, ByDay) || !slices.Contains(q.By, ByMonth) {
+		return nil, false
+	}
+	t := time.Unix(from*3600, 0).In(q.zone())
+	for y, m := t.Year(), t.Month(); ; m++ {
+		at := time.Date(y, m, 1, 0, 0, 0, 0, q.zone()).Unix() / 3600
+		if at > to {
+			return hours, true
+		}
+		if at >= from {
+			hours = append(hours, at)
+		}
+	}
+}
+
 // Hours are the bounds of Slot.Hour: from first on, before end; 0: no bound.
 func (q *UsageQuery) Hours() (first, end int64) {
 	if !q.Since.IsZero() {

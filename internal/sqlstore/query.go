@@ -116,7 +116,11 @@ func (ix *Index) Slots(ctx context.Context, q activity.UsageQuery, yield func(ac
 	if err != nil || w.none {
 		return at, err
 	}
-	query, args := sumSlots(&q, kind, w)
+	parts, err := slotParts(ctx, tx, &q, kind)
+	if err != nil {
+		return nil, err
+	}
+	query, args := sumSlots(&q, kind, parts, w)
 	rows, err := tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -169,7 +173,7 @@ func slotFields(q *activity.UsageQuery, s *activity.Slot) (dest []any) {
 }
 
 // sumSlots sums by number first, and then says the names of what is left.
-func sumSlots(q *activity.UsageQuery, kind activity.SlotKind, w *where) (query string, args []any) {
+func sumSlots(q *activity.UsageQuery, kind activity.SlotKind, parts []slotPart, w *where) (query string, args []any) {
 	columns := asked(q)
 	inner := slices.Clone(columns)
 	var outer []string
@@ -190,28 +194,76 @@ func sumSlots(q *activity.UsageQuery, kind activity.SlotKind, w *where) (query s
 	if len(columns) > 0 {
 		group = " GROUP BY " + strings.Join(columns, ", ")
 	}
-	from, args := slotRanges(q, int64(kind), w)
+	from, args := slotRanges(parts, int64(kind), w)
 	return "SELECT " + strings.Join(outer, ", ") + " FROM (SELECT " + strings.Join(inner, ", ") + " FROM (" + from + ") AS s" + group +
 		" HAVING COUNT(*) > 0) AS g" + joins, args
 }
 
-// slotRanges reads whole days from the slots of days, and from those of hours
-// what is left at both ends, or everything where hours must be told apart.
-func slotRanges(q *activity.UsageQuery, kind int64, w *where) (query string, args []any) {
-	const most = 1 << 40
+// slotPart is a range of slots of one grain.
+type slotPart struct{ grain, first, end int64 }
+
+const noEnd = 1 << 40
+
+// slotParts takes whole days from the slots of days, and from those of hours what
+// is left: at both ends, on days in which a month of the zone begins, or
+// everything where hours must be told apart.
+func slotParts(ctx context.Context, db querier, q *activity.UsageQuery, kind activity.SlotKind) ([]slotPart, error) {
 	first, end := q.Hours()
 	if end == 0 {
-		end = most
+		end = noEnd
 	}
+	if q.Daily() {
+		return wholeDays(nil, first, end), nil
+	}
+	// Months of a zone: of the time that there is.
+	var lo, hi sql.NullInt64
+	rows, err := db.QueryContext(ctx, "SELECT MIN(hour), MAX(hour) FROM slot WHERE kind = ? AND grain = 1", int64(kind))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(&lo, &hi); err != nil {
+			return nil, err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	first, end = max(first, lo.Int64), min(end, hi.Int64+24)
+	borders, ok := q.Borders(first, end)
+	if !ok {
+		return []slotPart{{0, first, end}}, nil
+	}
+	var parts []slotPart
+	for _, at := range borders {
+		// An hour more on both sides: where clocks change at midnight, the month
+		// may begin next to it.
+		from, to := (at-1)/24*24, (at+1)/24*24+24
+		if from > first {
+			parts = wholeDays(parts, first, min(from, end))
+		}
+		if from, to = max(from, first), min(to, end); from < to {
+			parts = append(parts, slotPart{0, from, to})
+			first = to
+		}
+	}
+	return wholeDays(parts, first, end), nil
+}
+
+// wholeDays takes days from those of days, and what is left of the hours.
+func wholeDays(parts []slotPart, first, end int64) []slotPart {
 	dayFirst, dayEnd := (first+23)/24*24, end/24*24
-	if end == most {
-		dayEnd = most
+	if end == noEnd {
+		dayEnd = noEnd
 	}
-	type part struct{ grain, first, end int64 }
-	parts := []part{{0, first, end}}
-	if q.Daily() && dayFirst < dayEnd {
-		parts = []part{{1, dayFirst, dayEnd}, {0, first, dayFirst}, {0, dayEnd, end}}
+	if dayFirst >= dayEnd {
+		return append(parts, slotPart{0, first, end})
 	}
+	return append(parts, slotPart{1, dayFirst, dayEnd}, slotPart{0, first, dayFirst}, slotPart{0, dayEnd, end})
+}
+
+func slotRanges(parts []slotPart, kind int64, w *where) (query string, args []any) {
 	var selects []string
 	for _, p := range parts {
 		if p.first >= p.end {

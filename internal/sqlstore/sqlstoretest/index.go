@@ -147,7 +147,13 @@ func randomFilter(r *rand.Rand, n int) (f activity.Filter) {
 
 func randomQuery(r *rand.Rand) (q activity.UsageQuery) {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
+	zone := func() {
+		if l, err := time.LoadLocation(pick("Europe/Madrid", "America/New_York", "Pacific/Auckland", "Pacific/Kiritimati", "Asia/Kolkata")); err == nil {
+			q.Zone = l
+		}
+	}
 	for _, set := range []func(){
+		zone, zone, func() { q.By = append(q.By, activity.ByMonth) },
 		func() { q.Since = start.Add(time.Duration(r.IntN(60)) * time.Hour) }, func() { q.Until = start.Add(time.Duration(r.IntN(80)) * time.Hour) },
 		func() { q.Key = pick("AKIA1", "nobody") }, func() { q.Model = pick("model-a", "us.a") }, func() { q.Region = "eu-west-1" },
 		func() { q.Endpoint = "global" }, func() { q.Session = pick("s1", "s9") }, func() { q.Tag = pick("team=red", "team=pink") },
