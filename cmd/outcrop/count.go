@@ -40,6 +40,9 @@ func (c *countCmd) Run(ctx context.Context, con console) error {
 	if err != nil {
 		return err
 	}
+	if c.Converse && t.clear() {
+		return tell(bedrock.ErrConfiguration, "%v", errClear)
+	}
 	p.model = t.modelID(p.model)
 	n, err := t.count(ctx, p, c.Converse)
 	if err != nil {

@@ -108,7 +108,11 @@ func (d *doctor) examine(ctx context.Context) {
 	}
 	t, err := d.open(ctx, "doctor")
 	if err != nil {
-		d.say("client", ill, "", "%v", err)
+		do := ""
+		if profile := os.Getenv("AWS_PROFILE"); profile != "" && strings.Contains(err.Error(), profile) {
+			do = "unset AWS_PROFILE, or name one of aws configure list-profiles"
+		}
+		d.say("client", ill, do, "%s", flush(err))
 		return
 	}
 	d.ask(ctx, t)
@@ -148,7 +152,6 @@ const (
 	red    = "31"
 	green  = "32"
 	yellow = "33"
-	dim    = "2"
 )
 
 // painter colours for terminals whose user has not said NO_COLOR.

@@ -127,8 +127,7 @@ func (d *doctor) credentials(ctx context.Context, t *target) bool {
 	}
 	got, err := cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		d.say("credentials", ill, "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE after aws configure, or AWS_BEARER_TOKEN_BEDROCK\nfor an outcrop on this machine: eval \"$("+self()+" env)\"",
-			"none; looked at %s:\n%v", strings.Join(lookedAt(), ", "), err)
+		d.say("credentials", ill, "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE after aws configure, or AWS_BEARER_TOKEN_BEDROCK", "%s", flush(noCredentials(ctx, err)))
 		return false
 	}
 	text := got.AccessKeyID + ", from " + source(got.Source)
@@ -167,16 +166,4 @@ func alsoSet(name, text string) string {
 		return ""
 	}
 	return text
-}
-
-func lookedAt() []string {
-	var all []string
-	for _, name := range []string{"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"} {
-		state := " (not set)"
-		if os.Getenv(name) != "" {
-			state = " (set)"
-		}
-		all = append(all, name+state)
-	}
-	return append(all, "~/.aws/credentials and ~/.aws/config")
 }

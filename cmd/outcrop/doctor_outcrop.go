@@ -100,7 +100,7 @@ func (d *doctor) engine(st state, up bool) {
 	}
 	files, err := modelfiles.Find((&answerOptions{Cache: d.Cache}).modelFiles())
 	if err != nil {
-		d.say("engine", advice, self()+" fetch", "%s", strings.ReplaceAll(err.Error(), "\n  ", "\n"))
+		d.say("engine", advice, self()+" fetch", "%s", flush(err))
 		return
 	}
 	d.well("engine", "%s", filepath.Base(files.Weights))

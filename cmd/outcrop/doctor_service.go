@@ -54,7 +54,7 @@ func (d *doctor) reach(ctx context.Context, t *target) bool {
 	}
 	defer resp.Body.Close()
 	took := time.Since(sent)
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<16)) // what is missing of it is said nothing about
 	text := fmt.Sprintf("%s answers after %v", t.BaseURL(), took.Round(time.Millisecond))
 	if s := resp.TLS; s != nil && len(s.PeerCertificates) > 0 {
 		text += fmt.Sprintf(", %s, certificate of %s", tls.VersionName(s.Version), issuer(s.PeerCertificates[0]))
@@ -73,7 +73,31 @@ func (d *doctor) reach(ctx context.Context, t *target) bool {
 		d.say("endpoint", advice, "", "%s, with %s", text, resp.Status)
 	}
 	d.clock(resp.Header.Get("Date"), sent.Add(took/2))
+	if upstream != "" {
+		d.health(body)
+	}
 	return true
+}
+
+// health is what an outcrop says of itself, where it is not well.
+func (d *doctor) health(body []byte) {
+	var h struct {
+		Log      string `json:"activity_log"`
+		Delivery string `json:"delivery"`
+		Note     string `json:"note"`
+	}
+	if json.Unmarshal(body, &h) != nil {
+		return
+	}
+	if h.Log != "" && h.Log != "ok" && h.Log != "off" {
+		d.say("log of calls", ill, "make room on the server's disk, or see its own log; it recovers by itself", "the server says: %s", h.Log)
+	}
+	if h.Delivery != "" && h.Delivery != "ok" {
+		d.say("log delivery", ill, "see the server's own log; it tries again by itself", "the server says: %s", h.Delivery)
+	}
+	if h.Note != "" {
+		d.say("upstream", advice, self()+" fetch, and a new start, if it is to be the local model", "the server says: %s", h.Note)
+	}
 }
 
 // clock compares whole seconds, which is what a Date has.
@@ -135,8 +159,7 @@ func whatToDo(err error) string {
 // identity asks STS.
 func (d *doctor) identity(ctx context.Context, t *target) bool {
 	if t.AWSConfig().BearerAuthTokenProvider != nil {
-		d.skip("identity", "STS knows no API keys")
-		return true
+		return d.key(ctx, t)
 	}
 	got, err := t.STS().GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
@@ -147,6 +170,20 @@ func (d *doctor) identity(ctx context.Context, t *target) bool {
 	return true
 }
 
+// key is STS's part for API keys, which it does not know: a count costs nothing,
+// and is refused to a wrong one.
+func (d *doctor) key(ctx context.Context, t *target) bool {
+	_, err := t.CountTokens(ctx, greeting(t.modelID(d.ModelID), 1))
+	switch statusOfError(err) {
+	case 0, exitInvalid, exitLimit: // let in, if not to this model
+		d.well("identity", "the API key is let in; whose it is only its maker knows")
+		return true
+	default:
+		d.refused("identity", t, err, "allow bedrock:CountTokens to look")
+		return false
+	}
+}
+
 // refused tells a service's no from a network's. Who is known and may not look may
 // still call.
 func (d *doctor) refused(what string, t *target, err error, do string) {
@@ -154,11 +191,16 @@ func (d *doctor) refused(what string, t *target, err error, do string) {
 	switch status := statusOfError(err); {
 	case status == exitUnavailable:
 		do = whatToDo(err)
+	case strings.Contains(err.Error(), "Authentication failed"):
+		do = "the API key is wrong or has ended: make a new one, and copy all of it"
 	case status == exitAccess && what != "identity":
 		v = advice
 	}
-	d.say(what, v, do, "%v", strings.ReplaceAll(t.explain(err).Error(), "\n  ", "\n"))
+	d.say(what, v, do, "%v", flush(t.explain(err)))
 }
+
+// flush is an error whose lines the doctor indents itself.
+func flush(err error) string { return strings.ReplaceAll(err.Error(), "\n  ", "\n") }
 
 // model says whether it can be called: by what id, and whether the account may.
 func (d *doctor) model(ctx context.Context, t *target) {
@@ -171,6 +213,10 @@ func (d *doctor) model(ctx context.Context, t *target) {
 			v = ill
 		}
 		d.say("model", v, self()+" models lists what there is", "%s is not in the catalog", id)
+		return
+	}
+	if t.clear() {
+		d.skip("model access", "%s; AWS's clients send an API key over https alone, so that nobody can be asked", m.Name)
 		return
 	}
 	d.profile(ctx, t, id, m, outcrop)

@@ -63,6 +63,31 @@ func TestDoctorConnections(t *testing.T) {
 	}
 }
 
+// TestDoctorHealth: what an outcrop says of itself is passed on where it is not well.
+func TestDoctorHealth(t *testing.T) {
+	for _, test := range []struct {
+		body string
+		want []finding
+	}{
+		{`{"activity_log":"ok","delivery":"ok"}`, nil},
+		{`{"activity_log":"off"}`, nil},
+		{`no JSON`, nil},
+		{`{"activity_log":"cannot be written: no space left on device","delivery":"failing, tried again: a","note":"no local engine"}`,
+			[]finding{{What: "log of calls", Result: ill}, {What: "log delivery", Result: ill}, {What: "upstream", Result: advice}}},
+	} {
+		d := &doctor{each: func(finding) {}}
+		d.health([]byte(test.body))
+		if len(d.findings) != len(test.want) {
+			t.Fatalf("%s: %+v", test.body, d.findings)
+		}
+		for i, f := range d.findings {
+			if f.What != test.want[i].What || f.Result != test.want[i].Result || f.Do == "" {
+				t.Errorf("%s: %+v", test.body, f)
+			}
+		}
+	}
+}
+
 func TestQuotaNames(t *testing.T) {
 	for _, test := range []struct {
 		quota, model string

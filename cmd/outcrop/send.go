@@ -57,6 +57,9 @@ func (c *sendCmd) Run(ctx context.Context, con console) error {
 	if err != nil {
 		return err
 	}
+	if c.Converse && t.clear() {
+		return tell(bedrock.ErrConfiguration, "%v", errClear)
+	}
 	p.model = t.modelID(p.model)
 	out := con.answers()
 	a, err := c.ask(ctx, t, p, stream, out)

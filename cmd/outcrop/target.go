@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -87,7 +88,7 @@ func (o *targetOption) open(ctx context.Context, verb string) (*target, error) {
 			if err != nil {
 				return nil, err
 			}
-			opts = append(opts, bedrock.WithCredentialsProvider(who.cfg.Credentials))
+			opts = append(opts, bedrock.WithCredentialsProvider(explained{who.cfg.Credentials}))
 		}
 	default:
 		st, ok := running(ctx, o.Data)
@@ -124,6 +125,24 @@ func (o *targetOption) open(ctx context.Context, verb string) (*target, error) {
 	return t, nil
 }
 
+// explained says of missing credentials what a person can do.
+type explained struct{ aws.CredentialsProvider }
+
+func (n explained) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := n.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return c, noCredentials(ctx, err)
+	}
+	return c, nil
+}
+
+// clear: AWS's own clients send an API key over TLS alone.
+func (t *target) clear() bool {
+	return t.AWSConfig().BearerAuthTokenProvider != nil && strings.HasPrefix(t.BaseURL(), "http://")
+}
+
+var errClear = errors.New("AWS's own client, which Converse goes through here, sends an API key over https alone: name an https endpoint, or leave out --converse")
+
 // nobody is what a command says that needs a server and finds none.
 func nobody(verb, data string) error {
 	return tell(bedrock.ErrServiceUnavailable, `%s: nobody to ask
@@ -145,7 +164,10 @@ var flagged = strings.NewReplacer(
 func (t *target) explain(err error) error {
 	var e *bedrock.Error
 	var api smithy.APIError
+	var said *told
 	switch {
+	case errors.As(err, &said): // as noCredentials has it
+		return said
 	case errors.As(err, &e) && e.Status != 0:
 		return tell(err, "%s refuses: %s: %s%s%s", t.BaseURL(), e.Code, e.Message, below(flagged.Replace(e.Hint)), below(requestID(e.RequestID)))
 	case errors.As(err, &e):

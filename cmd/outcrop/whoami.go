@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -113,7 +114,7 @@ func environmentAsker(ctx context.Context, endpoint, region string) (*asker, err
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("AWS configuration: %w", err)
+		return nil, tell(bedrock.ErrConfiguration, "AWS configuration: %v", err)
 	}
 	if cfg.Region == "" {
 		cfg.Region = defaultRegion
@@ -121,12 +122,34 @@ func environmentAsker(ctx context.Context, endpoint, region string) (*asker, err
 	return &asker{endpoint, cfg}, nil
 }
 
-// noCredentials says where they were looked for.
+// noCredentials says where they were looked for. Where nothing is set AWS's chain
+// ends at EC2's metadata, whose error would tell nobody what is missing.
 func noCredentials(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return tell(bedrock.ErrNoCredentials, "the environment's AWS credentials: %v\n  for an outcrop on this machine: eval \"$(%s env)\"", err, self())
+	var said *told
+	if errors.As(err, &said) {
+		return said
+	}
+	why := "the environment's AWS credentials: " + err.Error()
+	if strings.Contains(why, "no EC2 IMDS role found") {
+		why = "no AWS credentials; looked at " + strings.Join(lookedAt(), ", ")
+	}
+	return tell(bedrock.ErrNoCredentials, "%s\n  for an outcrop on this machine: eval \"$(%s env)\"", why, self())
+}
+
+// lookedAt is the order of AWS's chain, with what is known without asking.
+func lookedAt() []string {
+	var all []string
+	for _, name := range []string{"AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"} {
+		state := " (not set)"
+		if os.Getenv(name) != "" {
+			state = " (set)"
+		}
+		all = append(all, name+state)
+	}
+	return append(all, "~/.aws/credentials and ~/.aws/config", "the EC2 metadata service")
 }
 
 // newAsker asks an endpoint with one key. A local CA is trusted beside the
