@@ -50,7 +50,7 @@ type Server struct {
 
 	keysMu sync.Mutex // of changes by the admin API
 
-	frames sync.Pool // *[]byte: what frameWriters have grown
+	frames sync.Pool // *[]byte: what streams have grown
 }
 
 // HeaderHop names the servers that a call has passed; see upstream/messages.

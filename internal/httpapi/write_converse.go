@@ -62,10 +62,12 @@ type converseStreamWriter struct {
 	named  int // places that were left out and are in the record; the header is gone
 	begun  bool
 	buf    []byte
+	kept   *[]byte
 }
 
 func (w *converseStreamWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
-	w.begun, w.meter = true, m
+	w.begun, w.meter, w.kept = true, m, w.x.room()
+	w.buf = *w.kept
 	e := meta.Settings.Envelope()
 	e.Lossy = w.x.Gateway.Lossy
 	w.stream = converse.NewStream(e)
@@ -124,7 +126,11 @@ func (w *converseStreamWriter) Flush() error {
 }
 
 // End implements gateway.Ender.
-func (w *converseStreamWriter) End() error { return w.x.sendLast(w.buf) }
+func (w *converseStreamWriter) End() error {
+	err := w.x.sendLast(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
 
 func (w *converseStreamWriter) fail(e *messages.Error) bool {
 	if !w.begun {
@@ -139,7 +145,10 @@ func (w *converseStreamWriter) fail(e *messages.Error) bool {
 	return true
 }
 
-func (w *converseStreamWriter) close() {}
+func (w *converseStreamWriter) close() {
+	w.x.giveBack(w.kept, w.buf)
+	w.kept, w.buf = nil, nil
+}
 
 func isMessagesEvent(name string) bool {
 	switch name {

@@ -36,11 +36,8 @@ func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.meter, w.begun = m, true
-	if kept, ok := w.x.frames.Get().(*[]byte); ok {
-		w.kept, w.buf = kept, (*kept)[:0]
-	} else {
-		w.kept = new([]byte)
-	}
+	w.kept = w.x.room()
+	w.buf = *w.kept
 	w.x.announce(meta)
 	h := w.x.w.Header()
 	h.Set("Content-Type", bedrockapi.TypeEventStream)
@@ -132,15 +129,28 @@ func (w *frameWriter) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ping.stop()
-	if w.kept != nil && cap(w.buf) <= maxKept {
-		*w.kept = w.buf
-		w.x.frames.Put(w.kept)
-	}
+	w.x.giveBack(w.kept, w.buf)
 	w.kept, w.buf = nil, nil
 }
 
 // maxKept bounds what a stream leaves to the next.
 const maxKept = 64 << 10
+
+// room is an empty buffer for a stream.
+func (s *Server) room() *[]byte {
+	if kept, ok := s.frames.Get().(*[]byte); ok {
+		return kept
+	}
+	return new([]byte)
+}
+
+// giveBack takes a room with what it has grown to; nil was none.
+func (s *Server) giveBack(kept *[]byte, buf []byte) {
+	if kept != nil && cap(buf) <= maxKept {
+		*kept = buf[:0]
+		s.frames.Put(kept)
+	}
+}
 
 // appendMetrics puts amazon-bedrock-invocationMetrics into message_stop, if the
 // upstream has not.

@@ -18,13 +18,15 @@ type sseWriter struct {
 	mu    sync.Mutex
 	begun bool
 	buf   []byte
+	kept  *[]byte
 	ping  *pinger
 }
 
 func (w *sseWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.meter, w.begun = m, true
+	w.meter, w.begun, w.kept = m, true, w.x.room()
+	w.buf = *w.kept
 	w.x.announce(meta)
 	h := w.x.w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
@@ -86,4 +88,6 @@ func (w *sseWriter) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ping.stop()
+	w.x.giveBack(w.kept, w.buf)
+	w.kept, w.buf = nil, nil
 }
