@@ -350,3 +350,48 @@ func TestEnvironment(t *testing.T) {
 }
 
 var schema = document.NewLazyDocument(map[string]any{"type": "object", "properties": map[string]any{"city": map[string]any{"type": "string"}}})
+
+// Strict is as AWS is: a base id of a model that has profiles alone is refused.
+func TestStrict(t *testing.T) {
+	const base = "anthropic.claude-opus-4-6-v1"
+	for _, opts := range [][]outcroptest.Option{nil, {outcroptest.WithStrict()}} {
+		s := outcroptest.NewServer(t, outcroptest.Answers(outcroptest.Say("x")), opts...)
+		_, err := bedrockruntime.NewFromConfig(s.AWSConfig()).InvokeModel(t.Context(), &bedrockruntime.InvokeModelInput{ModelId: aws.String(base),
+			Body: []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"messages":[{"role":"user","content":"x"}]}`)})
+		if strict := len(opts) > 0; (err != nil) != strict || strict && !strings.Contains(err.Error(), "on-demand throughput") {
+			t.Errorf("strict %v: %v", strict, err)
+		}
+	}
+}
+
+// Documents of Converse come as their text; a PDF says how long it is. A count is
+// what its rule says.
+func TestDocumentsAndCounts(t *testing.T) {
+	s := outcroptest.NewServer(t, outcroptest.Scenario{Rules: []outcroptest.Rule{
+		{Match: outcroptest.Match{Text: "What is it?"}, Answer: outcroptest.Say("a document")},
+		{Match: outcroptest.Match{Operation: "CountTokens"}, Answer: outcroptest.Answer{Usage: &outcroptest.Usage{InputTokens: 2048}}},
+	}})
+	client := bedrockruntime.NewFromConfig(s.AWSConfig())
+	for _, tt := range []struct {
+		format types.DocumentFormat
+		data   string
+		want   string
+	}{{types.DocumentFormatCsv, "a,b\n1,2", "a,b\n1,2"}, {types.DocumentFormatPdf, "%PDF-", "(pdf document of 5 bytes)"}} {
+		_, err := client.Converse(t.Context(), &bedrockruntime.ConverseInput{ModelId: aws.String(opus), Messages: []types.Message{{Role: types.ConversationRoleUser, Content: []types.ContentBlock{
+			&types.ContentBlockMemberText{Value: "What is it?"},
+			&types.ContentBlockMemberDocument{Value: types.DocumentBlock{Name: aws.String("it"), Format: tt.format, Source: &types.DocumentSourceMemberBytes{Value: []byte(tt.data)}}},
+		}}}})
+		if err != nil {
+			t.Errorf("%s: %v", tt.format, err)
+			continue
+		}
+		blocks := s.LastRequest().Messages()[0].Blocks
+		if len(blocks) != 2 || blocks[1]["type"] != "document" || blocks[1]["source"].(map[string]any)["data"] != tt.want {
+			t.Errorf("%s: %v", tt.format, blocks)
+		}
+	}
+	n, err := s.Client().CountTokens(t.Context(), ask("x"))
+	if err != nil || n.InputTokens != 2048 {
+		t.Errorf("%+v, %v", n, err)
+	}
+}
