@@ -148,8 +148,9 @@ func TestGapE_UnsupportedCalls(t *testing.T) {
 	}
 }
 
-// f. A middleware may stand before or behind the client's option, and the body is
-// spliced: what is not Bedrock's business stays as it was written, byte for byte.
+// f. A middleware may stand before the client's option, and its header is signed, or
+// behind it, and its header goes as it is (a client of New signs that too: gap d). The
+// body is spliced: what is not Bedrock's business stays as it was written, byte for byte.
 func TestGapF_OrderAndBytes(t *testing.T) {
 	clean(t)
 	change := option.WithMiddleware(func(r *http.Request, next option.MiddlewareNext) (*http.Response, error) {
@@ -163,7 +164,8 @@ func TestGapF_OrderAndBytes(t *testing.T) {
 		f := serve(t, plain(answerA))
 		c := anthropic.NewClient(opts(bedrock.Option(t.Context(), bedrock.WithAccessKey(keyID, secret), bedrock.WithBaseURL(f.URL)))...)
 		_, err := c.Messages.New(t.Context(), hello(opus46))
-		if s := f.all(); err != nil || len(s) != 1 || s[0].Signed == nil || s[0].SignatureErr != nil || s[0].Header.Get("X-Changed") != "1" {
+		if s := f.all(); err != nil || len(s) != 1 || s[0].Signed == nil || s[0].SignatureErr != nil ||
+			s[0].Header.Get("X-Changed") != "1" || s[0].Signed.Signed("x-changed") != (name == "before") {
 			t.Errorf("%s: %v, %v", name, err, s)
 		}
 	}
