@@ -235,3 +235,28 @@ bedrock_profiles:
 		t.Errorf("a profile that nobody has told of: %d, %q", resp.StatusCode, got)
 	}
 }
+
+// TestMantleStaysHere: real Bedrock is not given a mantle call that would leave its
+// Region, unless the operator permits it.
+func TestMantleStaysHere(t *testing.T) {
+	aws, asked := billedAWS(t)
+	for option, status := range map[string]int{"": http.StatusNotFound, "bedrock_mantle_profiles: true\n": http.StatusOK} {
+		before := asked.Load()
+		s := startFrom(t, fmt.Sprintf("upstream: bedrock\nbedrock_endpoint: %s\nlisten: 127.0.0.1:0\ndata: %s/data\nlog: \"off\"\nregion: ca-central-1\ninsecure_skip_auth: true\n%s", aws, t.TempDir(), option))
+		req, err := http.NewRequest(http.MethodPost, s.URL+"/anthropic/v1/messages", strings.NewReader(`{"model":"anthropic.claude-opus-4-6-v1","max_tokens":5,"messages":[{"role":"user","content":"hi"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "bedrock-mantle.ca-central-1.api.aws"
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != status || (asked.Load() > before) != (status == http.StatusOK) {
+			t.Errorf("%q: %d %s, AWS was asked %d times", option, resp.StatusCode, said, asked.Load()-before)
+		}
+		_ = s.shutdown()
+	}
+}

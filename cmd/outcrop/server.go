@@ -65,7 +65,9 @@ type server struct {
 	fence    routing.Fence
 	accounts []routing.Account
 	theirs   func(arn string) (madeFrom string, ok bool) // of those accounts
-	Account  string
+
+	mantleHere bool // catalog.Policy's
+	Account    string
 
 	instance string      // tells this server from one that took its address later
 	quiet    atomic.Bool // the access log pauses
@@ -135,7 +137,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	policy := catalog.Policy{Strict: o.Strict, Own: own.MadeFrom, OwnHere: true, Theirs: s.theirs}
+	policy := catalog.Policy{Strict: o.Strict, Own: own.MadeFrom, OwnHere: true, Theirs: s.theirs, MantleHere: s.mantleHere}
 	handler := &httpapi.Server{
 		Gateway: &gateway.Gateway{Catalog: s.Catalog, Policy: policy, Region: o.Region, Upstream: s.Upstream, Access: own, Log: logs, Now: time.Now,
 			Documents: documents, Lossy: o.Lossy == "warn", Health: s.lanes, Fence: s.fence, Accounts: s.accounts, Journal: s.Journal, Deliver: s.deliver,

@@ -21,6 +21,7 @@ import (
 type bedrockOptions struct {
 	BedrockEndpoint       string `placeholder:"URL" help:"Where Bedrock is, in place of AWS's public endpoints: a VPC endpoint, a proxy; {region} stands for the Region."`
 	BedrockMantleEndpoint string `placeholder:"URL" help:"The same for bedrock-mantle, which is not called where --bedrock-endpoint stands alone."`
+	BedrockMantleProfiles bool   `help:"Let a bare id of the bedrock-mantle surface go by a geographic profile where its Region has no other way to the model. Without it the call is refused: mantle itself stays in its Region."`
 	BedrockFips           bool   `help:"Call AWS's FIPS endpoints."`
 	BedrockDualStack      bool   `help:"Call AWS's dual-stack endpoints."`
 	BedrockBetas          string `enum:"strip,pass,strict" default:"strip" help:"What becomes of a beta that AWS is known to refuse: strip it with its fields and say so, pass it on, or refuse the call (strict)."`
@@ -183,7 +184,7 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 	if s.theirs, err = o.BedrockProfiles.table(s.Catalog); err != nil {
 		return err
 	}
-	s.Upstream, s.accounts = up, up.Accounts()
+	s.Upstream, s.accounts, s.mantleHere = up, up.Accounts(), !o.BedrockMantleProfiles
 	s.lanes = routing.NewHealth(routing.Options{Quota: quota, Patience: o.QuotaWait})
 	s.warm(up, o.Region)
 	return nil

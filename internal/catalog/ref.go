@@ -47,6 +47,15 @@ func (c *Catalog) addRef(ref string, e *entry) error {
 }
 
 func (c *Catalog) resolveEntry(e *entry, ref, region string, p Policy) (*Resolution, error) {
+	r, err := c.keptOrComputed(e, ref, region, p)
+	if err == nil && p.Mantle && p.MantleHere && e.prefix == "" && r.Profile != "" {
+		return nil, messages.Errorf(messages.NotFound, "The model '%s' does not exist", ref).
+			WithHint("%s is not offered in %s but by profiles, which reach further; call %s.%s", e.model.Name, region, r.Profile, e.model.ID)
+	}
+	return r, err
+}
+
+func (c *Catalog) keptOrComputed(e *entry, ref, region string, p Policy) (*Resolution, error) {
 	i, ok := c.regions.index[region]
 	if !ok || p.Idle || p.Counts {
 		return c.compute(e, ref, region, p)

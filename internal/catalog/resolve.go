@@ -12,11 +12,14 @@ import (
 // Policy says whose rules hold. The zero Policy is the default: what the page
 // promises, and what AWS has today.
 type Policy struct {
-	Strict   bool      // AWS as it is today, alone
-	PageOnly bool      // the page's table, alone; wins over Strict
-	Mantle   bool      // the call came in on the bedrock-mantle surface
-	Counts   bool      // the call counts tokens, which AWS does by a model's own id
-	Now      time.Time // lifecycle and prices; zero: the day of the data
+	Strict   bool // AWS as it is today, alone
+	PageOnly bool // the page's table, alone; wins over Strict
+	Mantle   bool // the call came in on the bedrock-mantle surface
+	// MantleHere: a bare id on the bedrock-mantle surface stays in its Region, as
+	// mantle promises; it does not go by a geographic profile.
+	MantleHere bool
+	Counts     bool      // the call counts tokens, which AWS does by a model's own id
+	Now        time.Time // lifecycle and prices; zero: the day of the data
 
 	// Idle: the account has not used the model for 15 days, so that AWS refuses
 	// a legacy one. Read under Strict.
@@ -294,7 +297,7 @@ func (c *Catalog) bare(r *Resolution, region string, now time.Time, p Policy) er
 			best, width = f, to.Len()
 		}
 	}
-	if p.Counts && (width == 0 || p.strict()) && m.calledFrom(region, p) {
+	if p.Counts && (width == 0 || p.strict() || p.Mantle && p.MantleHere) && m.calledFrom(region, p) {
 		r.stay(m.ID, c.only(region), now, "tokens are counted in the caller's Region, by the model's own id")
 		return nil
 	}
