@@ -85,7 +85,7 @@ type answerOptions struct {
 	bedrockOptions
 	activityOptions
 	limitOptions
-	Prices ownPrices `placeholder:"JSON" help:"Prices of your own, over the list's, best as a list in outcrop.yaml: model, endpoint, class, prompt, and usd (a million tokens) or discount_percent."`
+	Prices ownPrices `placeholder:"JSON" help:"Prices of your own, over the list's, best as a list in outcrop.yaml: model, endpoint, class, prompt, from, until, and usd (a million tokens) or discount_percent."`
 
 	Model     string `type:"path" placeholder:"FILE" help:"GGUF file for the local engine. Default: SmolLM2-135M-Instruct."`
 	EngineDir string `type:"path" placeholder:"DIR" help:"Folder of llama.cpp's libraries for the local engine."`

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Override is a price of the operator's own: what the account has agreed with
@@ -18,6 +19,8 @@ type Override struct {
 	Endpoint string `json:"endpoint"` // global, geographic, in-Region
 	Class    string `json:"class"`    // of tokens: see Classes
 	Prompt   string `json:"prompt"`   // short, long: the tier of models that have a second one
+	From     string `json:"from"`     // the first day
+	Until    string `json:"until"`    // the day that ends it
 	USD      Amount `json:"usd"`      // a million tokens; or
 	Discount Amount `json:"discount_percent"`
 }
@@ -76,10 +79,26 @@ type scope struct {
 	endpoints []Endpoint
 	classes   []int
 	tiers     []bool // long
+	from      time.Time
+	until     time.Time // zero: it stands
 }
 
 func (o *Override) scope() (s scope, err error) {
-	s = scope{[]Endpoint{Global, Geo, InRegion}, []int{0, 1, 2, 3, 4}, []bool{false, true}}
+	s = scope{endpoints: []Endpoint{Global, Geo, InRegion}, classes: []int{0, 1, 2, 3, 4}, tiers: []bool{false, true}}
+	for _, d := range []struct {
+		text string
+		to   *time.Time
+	}{{o.From, &s.from}, {o.Until, &s.until}} {
+		if d.text == "" {
+			continue
+		}
+		if *d.to, err = time.Parse(time.DateOnly, d.text); err != nil {
+			return s, fmt.Errorf("%q is no day such as 2026-11-22", d.text)
+		}
+	}
+	if !s.until.IsZero() && !s.from.Before(s.until) {
+		return s, fmt.Errorf("until %s is not after from %s", o.Until, o.From)
+	}
 	if o.Endpoint != "" {
 		i := slices.IndexFunc(s.endpoints, func(e Endpoint) bool { return e.String() == o.Endpoint })
 		if i < 0 {
@@ -104,6 +123,29 @@ func (o *Override) scope() (s scope, err error) {
 		return s, fmt.Errorf("prompt %q: want short or long", o.Prompt)
 	}
 	return s, nil
+}
+
+// split puts a border between the rows that hold before a day and those that hold
+// from it on.
+func split(rows []PriceRow, at time.Time) []PriceRow {
+	if at.IsZero() {
+		return rows
+	}
+	for i, row := range rows {
+		if row.Until.Equal(at) {
+			break
+		}
+		if row.Until.IsZero() || at.Before(row.Until) {
+			row.Until = at
+			return slices.Insert(rows, i, row)
+		}
+	}
+	return rows
+}
+
+// holds says whether a row, which begins at start, is in the time of the scope.
+func (s *scope) holds(row PriceRow, start time.Time) bool {
+	return !start.Before(s.from) && (s.until.IsZero() || !row.Until.IsZero() && !row.Until.After(s.until))
 }
 
 // rate is what becomes of a list price.
@@ -149,6 +191,7 @@ func (c *Catalog) override(own []Override) error {
 		}
 	}
 	for m := range list {
+		m.borders = m.findBorders()
 		for _, row := range m.PriceRows {
 			for _, p := range []Price{row.Global, row.Geo, row.InRegion} {
 				if p.CacheWrite1h == 0 && p.CacheWrite5m != 0 && p.Own.Has(2, false) || p.Long.CacheWrite1h == 0 && p.Long.CacheWrite5m != 0 && p.Own.Has(2, true) {
@@ -185,7 +228,15 @@ func (c *Catalog) overrideOne(o *Override, list map[*Model][]PriceRow) error {
 		if list[m] == nil {
 			list[m] = slices.Clone(m.PriceRows)
 		}
+		for _, border := range []time.Time{s.from, s.until} {
+			m.PriceRows, list[m] = split(m.PriceRows, border), split(list[m], border)
+		}
+		var start time.Time
 		for i := range m.PriceRows {
+			began := start
+			if start = m.PriceRows[i].Until; !s.holds(m.PriceRows[i], began) {
+				continue
+			}
 			for _, e := range s.endpoints {
 				p, was := m.PriceRows[i].at(e), list[m][i].at(e)
 				for _, long := range s.tiers {
@@ -211,7 +262,7 @@ func (c *Catalog) overrideOne(o *Override, list map[*Model][]PriceRow) error {
 		}
 	}
 	if !fits {
-		return fmt.Errorf("prompt %q: the model has one price for all prompts", o.Prompt)
+		return fmt.Errorf("prompt %q: the model has one price for all prompts then", o.Prompt)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 func overrides(t *testing.T, text string) []Override {
@@ -80,6 +81,47 @@ func TestOverride(t *testing.T) {
 	}
 }
 
+// An override holds on its days alone, among those of the list.
+func TestOverrideOnDays(t *testing.T) {
+	c, err := Load(overrides(t, `[
+		{"model": "claude-sonnet-5-5", "class": "cache_read", "discount_percent": 50, "from": "2026-09-01", "until": "2026-11-01"},
+		{"model": "claude-opus-4-6", "class": "input", "usd": 4, "from": "2026-10-01"},
+		{"model": "claude-opus-4-6", "class": "input", "usd": 3, "until": "2026-03-13"}
+	]`)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		model, day, read, input string
+	}{
+		// The list itself goes from 0.20 to 0.10 on 2026-10-07.
+		{"claude-sonnet-5-5", "2026-08-31", "0.20", "2.00"},
+		{"claude-sonnet-5-5", "2026-09-01", "0.10", "2.00"},
+		{"claude-sonnet-5-5", "2026-10-06", "0.10", "2.00"},
+		{"claude-sonnet-5-5", "2026-10-07", "0.05", "2.00"},
+		{"claude-sonnet-5-5", "2026-10-31", "0.05", "2.00"},
+		{"claude-sonnet-5-5", "2026-11-01", "0.10", "2.00"},
+		{"claude-opus-4-6", "2026-03-12", "0.50", "3.00"},
+		{"claude-opus-4-6", "2026-03-13", "0.50", "5.00"},
+		{"claude-opus-4-6", "2026-09-30", "0.50", "5.00"},
+		{"claude-opus-4-6", "2026-10-01", "0.50", "4.00"},
+	} {
+		m, _ := c.Lookup(tt.model)
+		p := m.PriceAt(on(tt.day), Global)
+		if p.CacheRead.USD() != tt.read || p.Input.USD() != tt.input {
+			t.Errorf("%s on %s: read %s, input %s, want %s, %s", tt.model, tt.day, p.CacheRead.USD(), p.Input.USD(), tt.read, tt.input)
+		}
+		// A resolution that was made for another day is not taken.
+		res, err := c.Resolve("global.anthropic."+tt.model, "us-east-1", Policy{Now: on(tt.day)})
+		if err != nil {
+			res, err = c.Resolve("global.anthropic."+tt.model+"-v1", "us-east-1", Policy{Now: on(tt.day)})
+		}
+		if err != nil || res.Candidates[0].Price != p {
+			t.Errorf("%s on %s: %v, %v", tt.model, tt.day, res, err)
+		}
+	}
+}
+
 func TestOverrideRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		`[{"model": "claude-opus-4-6"}]`:                        "either usd or discount_percent",
@@ -89,7 +131,9 @@ func TestOverrideRefused(t *testing.T) {
 		`[{"endpoint": "regional", "discount_percent": 1}]`:                                     "want global, geographic or in-Region",
 		`[{"class": "cached", "discount_percent": 1}]`:                                          "want one of input",
 		`[{"prompt": "huge", "discount_percent": 1}]`:                                           "want short or long",
-		`[{"model": "claude-opus-5", "prompt": "long", "discount_percent": 1}]`:                 "one price for all prompts",
+		`[{"model": "claude-opus-5", "prompt": "long", "discount_percent": 1}]`:                 "one price for all prompts then",
+		`[{"discount_percent": 1, "from": "soon"}]`:                                             `"soon" is no day`,
+		`[{"discount_percent": 1, "from": "2026-11-22", "until": "2026-11-22"}]`:                "is not after",
 		`[{"class": "input", "usd": -1}]`:                                                       "more than 0",
 		`[{"class": "input", "usd": 0.00000001}]`:                                               "seven decimals",
 		`[{"discount_percent": 100.5}]`:                                                         "no more than 100",
@@ -110,17 +154,22 @@ func TestOverrideRefused(t *testing.T) {
 }
 
 func FuzzOverride(f *testing.F) {
-	f.Add("claude-opus-4-6", "global", "input", "short", "4.5", "")
-	f.Add("", "", "", "", "", "12.345")
-	f.Add("", "", "input", "", "1e999999999", "")
-	f.Add("", "", "", "", "", "1e-999999999")
-	f.Fuzz(func(t *testing.T, model, endpoint, class, prompt, usd, discount string) {
-		c, err := Load(Override{model, endpoint, class, prompt, Amount(usd), Amount(discount)})
+	f.Add("claude-opus-4-6", "global", "input", "short", "4.5", "", "", "")
+	f.Add("", "", "", "", "", "12.345", "2026-03-12", "2026-10-07")
+	f.Add("", "", "input", "", "1e999999999", "", "", "")
+	f.Add("", "", "", "", "", "1e-999999999", "", "")
+	f.Fuzz(func(t *testing.T, model, endpoint, class, prompt, usd, discount, from, until string) {
+		c, err := Load(Override{model, endpoint, class, prompt, from, until, Amount(usd), Amount(discount)})
 		if err != nil {
 			return
 		}
 		for _, m := range c.Models() {
-			for _, row := range m.PriceRows {
+			var before time.Time
+			for i, row := range m.PriceRows {
+				if last := i == len(m.PriceRows)-1; last != row.Until.IsZero() || !last && !before.Before(row.Until) {
+					t.Fatalf("%s: rows until %v", m.ID, m.PriceRows)
+				}
+				before = row.Until
 				for _, p := range []Price{row.Global, row.Geo, row.InRegion} {
 					for _, r := range append(p.Rates.list(), p.Long.list()...) {
 						if r < 0 || r%grid != 0 {
