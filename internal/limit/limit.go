@@ -81,26 +81,34 @@ func (b *bucket) wait(n, limit int64) time.Duration {
 
 // spending is the money of one UTC day or month, reserved and settled.
 type spending struct {
-	period string
+	period int64
 	used   catalog.Nanodollars
 }
 
 // in begins a new period; a clock that goes back begins none.
-func (s *spending) in(period string) *spending {
+func (s *spending) in(period int64) *spending {
 	if s.period < period {
 		s.period, s.used = period, 0
 	}
 	return s
 }
 
-func dayOf(t time.Time) (period string, ends time.Time) {
-	t = t.UTC()
-	return t.Format(time.DateOnly), time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, time.UTC)
+// dayOf and monthOf number the periods.
+func dayOf(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }
+
+func monthOf(t time.Time) int64 {
+	year, month, _ := t.UTC().Date()
+	return int64(year)*12 + int64(month)
 }
 
-func monthOf(t time.Time) (period string, ends time.Time) {
-	t = t.UTC()
-	return t.Format("2006-01"), time.Date(t.Year(), t.Month()+1, 1, 0, 0, 0, 0, time.UTC)
+func dayEnds(t time.Time) time.Time {
+	year, month, day := t.UTC().Date()
+	return time.Date(year, month, day+1, 0, 0, 0, 0, time.UTC)
+}
+
+func monthEnds(t time.Time) time.Time {
+	year, month, _ := t.UTC().Date()
+	return time.Date(year, month+1, 1, 0, 0, 0, 0, time.UTC)
 }
 
 func (c *Counters) of(key string) *counter {
@@ -120,9 +128,7 @@ func (c *Counters) Spent(key string, now time.Time, day, month catalog.Nanodolla
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.of(key)
-	d, _ := dayOf(now)
-	m, _ := monthOf(now)
-	k.day, k.month = spending{period: d, used: day}, spending{period: m, used: month}
+	k.day, k.month = spending{period: dayOf(now), used: day}, spending{period: monthOf(now), used: month}
 }
 
 // Lease is a reservation. Settle ends it; what comes after is ignored.
@@ -130,8 +136,8 @@ type Lease struct {
 	counters *Counters
 	key      string
 	want     Want
-	day      string
-	month    string
+	day      int64
+	month    int64
 	settled  bool
 }
 
@@ -143,8 +149,7 @@ func (c *Counters) Reserve(key string, l Limits, want Want) (*Lease, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.of(key)
-	day, dayEnds := dayOf(now)
-	month, monthEnds := monthOf(now)
+	day, month := dayOf(now), monthOf(now)
 	k.day.in(day)
 	k.month.in(month)
 	k.requests.fill(l.RequestsPerMinute, now)
@@ -159,10 +164,10 @@ func (c *Counters) Reserve(key string, l Limits, want Want) (*Lease, error) {
 		return nil, throttled(tooManyTokens, wait, "%d tokens a minute, and this call may use %d; it frees in %d s", l.TokensPerMinute, want.Tokens, seconds(wait))
 	}
 	if l.Day.binds(k.day.used, want.Money) {
-		return nil, spent("daily", l.Day, k.day.used, want.Money, now, dayEnds)
+		return nil, spent("daily", l.Day, k.day.used, want.Money, now, dayEnds(now))
 	}
 	if l.Month.binds(k.month.used, want.Money) {
-		return nil, spent("monthly", l.Month, k.month.used, want.Money, now, monthEnds)
+		return nil, spent("monthly", l.Month, k.month.used, want.Money, now, monthEnds(now))
 	}
 	k.streams++
 	k.requests.take(1)
@@ -206,12 +211,10 @@ func (c *Counters) State(key string, l Limits) State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.of(key)
-	day, _ := dayOf(now)
-	month, _ := monthOf(now)
 	k.requests.fill(l.RequestsPerMinute, now)
 	k.tokens.fill(l.TokensPerMinute, now)
 	return State{Requests: int64(max(k.requests.level, 0)), Tokens: int64(max(k.tokens.level, 0)), Streams: k.streams,
-		Day: k.day.in(day).used, Month: k.month.in(month).used}
+		Day: k.day.in(dayOf(now)).used, Month: k.month.in(monthOf(now)).used}
 }
 
 // AWS's words.

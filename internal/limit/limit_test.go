@@ -272,3 +272,19 @@ func TestOr(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func BenchmarkReserveAndSettle(b *testing.B) {
+	c := &Counters{Now: time.Now}
+	l := Limits{RequestsPerMinute: 1 << 40, TokensPerMinute: 1 << 50, Streams: 1 << 30, Day: 1 << 60, Month: 1 << 60}
+	b.ReportAllocs()
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			lease, err := c.Reserve("AKIAIOSFODNN7EXAMPLE", l, Want{Tokens: 1000, Money: 1})
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			lease.Settle(Want{Tokens: 500, Money: 1})
+		}
+	})
+}
