@@ -62,7 +62,7 @@ func (c *explainCmd) Run(con console) error {
 	if err != nil {
 		return err
 	}
-	res, err := cat.Resolve(c.Ref, c.Region, catalog.Policy{Strict: c.Strict, Mantle: c.Mantle, Now: time.Now(), Theirs: theirs})
+	res, err := cat.Resolve(c.Ref, c.Region, catalog.Policy{Strict: c.Strict, Mantle: c.Mantle, Now: time.Now(), Theirs: theirs, MantleHere: !c.BedrockMantleProfiles})
 	if err != nil {
 		return c.refused(con, err)
 	}

@@ -21,7 +21,6 @@ import (
 type bedrockOptions struct {
 	BedrockEndpoint       string `placeholder:"URL" help:"Where Bedrock is, in place of AWS's public endpoints: a VPC endpoint, a proxy; {region} stands for the Region."`
 	BedrockMantleEndpoint string `placeholder:"URL" help:"The same for bedrock-mantle, which is not called where --bedrock-endpoint stands alone."`
-	BedrockMantleProfiles bool   `help:"Let a bare id of the bedrock-mantle surface go by a geographic profile where its Region has no other way to the model. Without it the call is refused: mantle itself stays in its Region."`
 	BedrockFips           bool   `help:"Call AWS's FIPS endpoints."`
 	BedrockDualStack      bool   `help:"Call AWS's dual-stack endpoints."`
 	BedrockBetas          string `enum:"strip,pass,strict" default:"strip" help:"What becomes of a beta that AWS is known to refuse: strip it with its fields and say so, pass it on, or refuse the call (strict)."`
@@ -38,7 +37,8 @@ type wayOptions struct {
 	DenyGlobal   bool     `help:"Refuse global. ids."`
 	Accounts     accounts `placeholder:"JSON" help:"AWS accounts to call with, best as a list in outcrop.yaml: name, number, regions, role, external_id, key_env. Without it: the default AWS credentials."`
 
-	BedrockProfiles profiles `placeholder:"JSON" help:"Application profiles and provisioned throughput in your AWS accounts that callers may name, best as a list in outcrop.yaml: arn, from (the model or profile that it was made from)."`
+	BedrockMantleProfiles bool     `help:"Let a bare id of the bedrock-mantle surface go by a geographic profile where its Region has no other way to the model. Without it the call is refused: mantle itself stays in its Region."`
+	BedrockProfiles       profiles `placeholder:"JSON" help:"Application profiles and provisioned throughput in your AWS accounts that callers may name, best as a list in outcrop.yaml: arn, from (the model or profile that it was made from)."`
 }
 
 // profile is an entry of bedrock_profiles.
