@@ -111,9 +111,11 @@ func (s *Store) catchUp(ctx context.Context, d Day, mark int64) error {
 		}
 		mark = 0
 	}
-	rows := make([]Row, 0, 256)
+	rows := s.rows[:0]
+	defer func() { s.rows = rows }()
 	add := func(mark int64) error {
 		err := s.o.Index.Add(ctx, d, rows, mark)
+		clear(rows)
 		rows = rows[:0]
 		return err
 	}

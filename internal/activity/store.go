@@ -119,6 +119,7 @@ type Store struct {
 	tidying  sync.Mutex // held by who changes the files of past days
 	stripped map[Day]bool
 	indexing sync.Mutex // held by who fills the index
+	rows     []Row      // memory of a batch
 	lateMu   sync.Mutex
 	late     []late
 }
