@@ -31,6 +31,12 @@ func (g *Gateway) fenced(caller identity.Caller, head *Head, res *catalog.Resolu
 	if len(routes) == 0 || len(out) == 0 {
 		return nil
 	}
+	return denied(caller, head, "an explicit deny").
+		WithHint("the settings of the key %s: %s in %s: %s", caller.KeyID, out[0].ID, out[0].Region, out[0].Reason)
+}
+
+// denied is a refusal in IAM's words.
+func denied(caller identity.Caller, head *Head, by string) *messages.Error {
 	action := "InvokeModel"
 	switch {
 	case head.count():
@@ -38,6 +44,5 @@ func (g *Gateway) fenced(caller identity.Caller, head *Head, res *catalog.Resolu
 	case head.Stream:
 		action = "InvokeModelWithResponseStream"
 	}
-	return messages.Errorf(messages.AccessDenied, "User: %s is not authorized to perform: bedrock:%s on resource: %s with an explicit deny", caller.ARN, action, head.Ref).
-		WithHint("the settings of the key %s: %s in %s: %s", caller.KeyID, out[0].ID, out[0].Region, out[0].Reason)
+	return messages.Errorf(messages.AccessDenied, "User: %s is not authorized to perform: bedrock:%s on resource: %s with %s", caller.ARN, action, head.Ref, by)
 }

@@ -26,6 +26,10 @@ func (g *Gateway) routes(caller identity.Caller, head *Head, res *catalog.Resolu
 	if err := g.fenced(caller, head, res, out); err != nil {
 		return nil, err
 	}
+	if len(out) > 0 && g.Upstream.Capabilities().Place == routing.Amazon() { // which is everywhere: the operator's own fence
+		return nil, denied(caller, head, "an explicit deny in a service control policy").
+			WithHint("the configuration of this server: %s in %s: %s", out[0].ID, out[0].Region, out[0].Reason)
+	}
 	e := messages.Errorf(messages.InvalidRequest, "The model %s may run only in %s, and the upstream %s is not known to be there.", head.Ref, res.Candidates[0].Wall, g.Upstream.Name())
 	if len(out) > 0 {
 		return nil, e.WithHint("%s in %s: %s", out[0].ID, out[0].Region, out[0].Reason)

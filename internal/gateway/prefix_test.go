@@ -152,3 +152,17 @@ func TestStickyConversation(t *testing.T) {
 		})
 	}
 }
+
+// What the operator's fence shuts is denied as an organisation's policy would, with
+// the reason in the hint.
+func TestOperatorsFence(t *testing.T) {
+	g, _ := newGateway(t, &regional{canned: canned{frames: whole()}})
+	var err error
+	if g.Fence, err = routing.NewFence(g.Catalog, nil, nil, true); err != nil {
+		t.Fatal(err)
+	}
+	e := refused(t, g, newCall(bedrockapi.InvokeModel, opus, hello))
+	if e.Kind != messages.AccessDenied || !strings.Contains(e.Message, "bedrock:InvokeModel on resource: "+opus+" with an explicit deny in a service control policy") || !strings.Contains(e.Hint, "does not permit global ids") {
+		t.Errorf("%+v", e)
+	}
+}
