@@ -12,6 +12,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
+
+	"github.com/outcrop-dev/outcrop/internal/nearest"
 )
 
 // settings are the members of outcrop.yaml: the flags of serve, with "_" for
@@ -82,37 +84,11 @@ func (s settings) resolver() kong.Resolver {
 }
 
 func didYouMean(name string, known []string) string {
-	best, at := "", 3
-	for _, k := range known {
-		if d := distance(name, k); d < at {
-			best, at = k, d
-		}
+	if best := nearest.Word(name, known); best != "" {
+		return fmt.Sprintf("; did you mean %q?", best)
 	}
-	if best == "" {
-		slices.Sort(known)
-		return "; the keys are " + strings.Join(known, ", ")
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		prev := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			prev, row[j] = row[j], min(row[j]+1, row[j-1]+1, prev+cost)
-		}
-	}
-	return row[len(b)]
+	slices.Sort(known)
+	return "; the keys are " + strings.Join(known, ", ")
 }
 
 // configPath is the file that serve reads when none is named: it may be absent.

@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/outcrop-dev/outcrop/internal/nearest"
 )
 
 // Open reads the scenario of a file. The recording that it names is beside it.
@@ -128,35 +130,9 @@ func stranger(n ast.Node, t reflect.Type) (name string, known []string) {
 
 // didYouMean names the known word that is nearest, or all of them.
 func didYouMean(name string, known []string) string {
-	best, at := "", 1+len(name)/3
-	for _, k := range known {
-		if d := distance(strings.ToLower(name), strings.ToLower(k)); d <= at && (best == "" || d < at) {
-			best, at = k, d
-		}
-	}
-	if best != "" {
+	if best := nearest.Word(name, known); best != "" {
 		return fmt.Sprintf("; did you mean %q?", best)
 	}
 	known = slices.Sorted(slices.Values(known))
 	return "; the members are " + strings.Join(known, ", ")
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		prev := row[0]
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			prev, row[j] = row[j], min(row[j]+1, row[j-1]+1, prev+cost)
-		}
-	}
-	return row[len(b)]
 }
