@@ -130,6 +130,7 @@ func (l *lane) take(now time.Time, a amount, sign float64) {
 const (
 	shutFirst   = time.Second
 	shutLongest = 30 * time.Second
+	heedLongest = 5 * time.Minute // of AWS's own word on when to come back
 )
 
 // strike is a 429; after is AWS's own word on when to come back.
@@ -147,7 +148,7 @@ func (l *lane) strike(now time.Time, a amount, text string, after time.Duration,
 		l.shut = now.Add(d - time.Duration(r*float64(d)/5))
 		l.strikes++
 	}
-	if until := now.Add(after); after > 0 && until.After(l.shut) {
+	if until := now.Add(min(after, heedLongest)); after > 0 && until.After(l.shut) {
 		l.shut = until
 	}
 }

@@ -353,7 +353,7 @@ func (p *Plan) Failed(err error) {
 		l.strike(now, p.need, e.Message, e.RetryAfter, h.opts.Rand())
 	case notReady:
 		l.breaker.leave()
-		l.shut = now.Add(max(e.RetryAfter, shutFirst))
+		l.shut = now.Add(min(max(e.RetryAfter, shutFirst), heedLongest))
 	case broken:
 		l.breaker.fail(now, f.Unsent, h.opts.Rand())
 	case refused:

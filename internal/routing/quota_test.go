@@ -130,17 +130,21 @@ func TestLearntQuotaIsAskedAgain(t *testing.T) {
 	})
 }
 
-// AWS's own word on when to come back is kept.
+// AWS's own word on when to come back is kept, within reason.
 func TestRetryAfter(t *testing.T) {
 	routes := routesTo(t, opus46, usRegions[0])
-	synctest.Test(t, func(t *testing.T) {
-		h := NewHealth(Options{})
-		p := h.Plan(Call{Routes: routes})
-		p.Next()
-		p.Failed(&messages.Error{Kind: messages.Throttled, Message: "Slow down", RetryAfter: 7 * time.Second})
-		_, _, err := h.Plan(Call{Routes: routes}).Next()
-		if e := messages.AsError(err); e.RetryAfter != 7*time.Second {
-			t.Errorf("got %v, want 7s", e.RetryAfter)
+	for _, kind := range []messages.Kind{messages.Throttled, messages.NotReady} {
+		for told, want := range map[time.Duration]time.Duration{7 * time.Second: 7 * time.Second, 1000 * time.Hour: heedLongest} {
+			synctest.Test(t, func(t *testing.T) {
+				h := NewHealth(Options{})
+				p := h.Plan(Call{Routes: routes})
+				p.Next()
+				p.Failed(&messages.Error{Kind: kind, Message: "Slow down", RetryAfter: told})
+				_, _, err := h.Plan(Call{Routes: routes}).Next()
+				if e := messages.AsError(err); e.RetryAfter != want {
+					t.Errorf("told %v: got %v, want %v", told, e.RetryAfter, want)
+				}
+			})
 		}
-	})
+	}
 }

@@ -102,13 +102,14 @@ func foreign(k messages.Kind, capital bool, status int, code string) bool {
 	}
 }
 
-// retryAfter reads seconds or a date.
+// retryAfter reads seconds or a date, of a day at most.
 func retryAfter(s string) time.Duration {
+	const day = 24 * time.Hour
 	if n, err := strconv.Atoi(s); err == nil && n > 0 {
-		return time.Duration(n) * time.Second
+		return time.Duration(min(n, int(day/time.Second))) * time.Second
 	}
 	if at, err := http.ParseTime(s); err == nil {
-		return max(time.Until(at), 0)
+		return min(max(time.Until(at), 0), day)
 	}
 	return 0
 }

@@ -603,3 +603,12 @@ var (
 	_ gateway.Upstream = (*Upstream)(nil)
 	_ gateway.Counter  = (*Upstream)(nil)
 )
+
+func TestRetryAfterIsBounded(t *testing.T) {
+	for s, want := range map[string]time.Duration{"7": 7 * time.Second, "99999999999999": 24 * time.Hour, "-1": 0, "soon": 0, "": 0,
+		"Fri, 31 Dec 9999 23:59:59 GMT": 24 * time.Hour, "Mon, 01 Jan 2001 00:00:00 GMT": 0} {
+		if got := retryAfter(s); got != want {
+			t.Errorf("%q: %v, want %v", s, got, want)
+		}
+	}
+}
