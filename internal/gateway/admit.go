@@ -13,7 +13,6 @@ import (
 type Lease struct {
 	grant    *Grant
 	reserved *limit.Lease // nil: there are no counters
-	input    int64        // tokens, estimated
 	most     int64        // tokens of the answer; 0 of a count
 }
 
@@ -21,23 +20,25 @@ type Lease struct {
 // a request and a place among the calls at once, and no more.
 func (g *Gateway) admit(grant *Grant, head *Head, body *Body) (*Lease, error) {
 	l := &Lease{grant: grant}
+	if !head.count() {
+		l.most = head.MaxTokens
+		if l.most == 0 { // Converse: the model's own limit counts then
+			l.most = grant.routes[0].Model().OutputLimit(head.Betas, g.policy(head))
+		}
+	}
 	if g.Limits == nil {
 		return l, nil
 	}
 	limits := grant.caller.Settings().Limits.Or(g.KeyLimits)
 	var want limit.Want
 	if !head.count() {
-		l.most = head.MaxTokens
-		if l.most == 0 { // Converse: the model's own limit counts then
-			l.most = grant.routes[0].Model().OutputLimit(head.Betas, g.policy(head))
-		}
 		bills := limits.Money() && g.Upstream.Capabilities().Bills
 		if bills || limits.TokensPerMinute > 0 {
-			l.input = routing.Estimate(body.data)
-			want.Tokens = l.input + l.most // as AWS: burndown counts when the call is over
-		}
-		if bills {
-			want.Money = dearest(grant.routes, atMost(body, l.input, l.most))
+			input := routing.Estimate(body.data)
+			want.Tokens = input + l.most // as AWS: burndown counts when the call is over
+			if bills {
+				want.Money = dearest(grant.routes, atMost(body, input, l.most))
+			}
 		}
 	}
 	var err error
@@ -81,29 +82,11 @@ func (g *Gateway) settle(t *trail) {
 	}
 	var used limit.Want
 	if !t.meter.First.IsZero() && !t.head.count() {
-		u := t.lease.used(&t.meter)
+		u, _ := t.meter.Used()
 		used.Tokens = u.InputTokens + u.CacheCreationInputTokens + u.OutputTokens*int64(max(t.model.Burndown, 1))
 		if t.route != nil && g.Upstream.Capabilities().Bills {
 			used.Money = catalog.Cost(u, t.route.Price())
 		}
 	}
 	t.lease.reserved.Settle(used)
-}
-
-// bytesPerToken of what an answer says; routing.Estimate has the source.
-const bytesPerToken = 3
-
-// used is what the meter has seen. Of an answer that broke off the usage is not
-// all known: what was written counts as tokens, rather too many than too few, or
-// a caller who leaves each answer before its end would pay nothing.
-func (l *Lease) used(m *Meter) messages.Usage {
-	u := m.Usage
-	if m.done || m.StopReason != "" && u.OutputTokens > 0 {
-		return u
-	}
-	if u.PromptTokens() == 0 {
-		u.InputTokens = l.input
-	}
-	u.OutputTokens = max(u.OutputTokens, min((m.written+bytesPerToken-1)/bytesPerToken, l.most))
-	return u
 }

@@ -125,6 +125,7 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 		return err
 	}
 	t.lease = lease
+	t.meter.most, t.meter.prompt = lease.most, func() int64 { return routing.Estimate(body.data) }
 	body, notes, err := g.readable(ctx, body)
 	if err != nil {
 		return err
@@ -375,13 +376,14 @@ func (g *Gateway) relay(ctx context.Context, call *Call, stream Stream, w Writer
 
 // recordOf is the record of a call as far as it has come.
 func (g *Gateway) recordOf(ctx context.Context, call *Call, t *trail, err error) activity.Record {
+	used, estimated := t.meter.Used()
 	rec := activity.Record{
 		RequestID: call.RequestID, UpstreamRequestID: t.upstreamID,
 		Time: call.Start, Duration: t.meter.Elapsed(), FirstFrame: t.meter.FirstFrame(),
 		Operation: call.Operation.Name, Ref: call.Ref,
 		Account: t.caller.Account, Principal: t.caller.ARN, KeyID: t.caller.KeyID,
 		Region: t.caller.Region, Upstream: g.Upstream.Name(),
-		Status: 200, StopReason: t.meter.StopReason, Usage: t.meter.Usage,
+		Status: 200, StopReason: t.meter.StopReason, Usage: used,
 		InputBytes: call.WireLength, OutputBytes: t.meter.Bytes, Warnings: slices.Clone(t.warnings),
 		Client: call.Client, Deliver: t.deliver,
 	}
@@ -409,13 +411,13 @@ func (g *Gateway) recordOf(ctx context.Context, call *Call, t *trail, err error)
 	for _, place := range t.meter.dropped {
 		rec.Warnings = append(rec.Warnings, "left out of the answer: "+place)
 	}
-	rec.Wall, rec.Estimated = t.wall, t.estimated
+	rec.Wall, rec.Estimated = t.wall, t.estimated || estimated
 	if t.route != nil {
 		rec.RouteID, rec.Endpoint = t.route.ID(), t.route.Endpoint().String()
 		if served := t.route.Region(); served != rec.Region && !t.meter.First.IsZero() {
 			rec.Served = served
 		}
-		rec.Charge(t.meter.Usage, t.route.Price(), t.model.PriceAt(g.Now(), catalog.Global), g.Upstream.Capabilities().Bills)
+		rec.Charge(used, t.route.Price(), t.model.PriceAt(g.Now(), catalog.Global), g.Upstream.Capabilities().Bills)
 	}
 	switch {
 	case err == nil:

@@ -23,7 +23,9 @@ type Meter struct {
 	price      catalog.Price // of the route that answers
 	bills      bool
 	done       bool
-	written    int64 // bytes of what the answer says, in events
+	written    int64        // bytes of what the answer says, in events
+	most       int64        // tokens that the answer may have; 0: not known
+	prompt     func() int64 // estimates its prompt; nil: nobody can
 	dropped    []string
 }
 
@@ -33,11 +35,34 @@ func (m *Meter) Done() bool { return m.done }
 // Cost is what is billed for what was used so far, or what it would have cost
 // where nothing is billed: the amounts of the record.
 func (m *Meter) Cost() (billed, would catalog.Nanodollars) {
-	cost := catalog.Cost(m.Usage, m.price)
+	u, _ := m.Used()
+	cost := catalog.Cost(u, m.price)
 	if m.bills {
 		return cost, 0
 	}
 	return 0, cost
+}
+
+// bytesPerToken of what an answer says; routing.Estimate has the source.
+const bytesPerToken = 3
+
+// Used is the usage that was told. Of an answer that broke off not all of it was:
+// what was written counts as tokens, rather too many than too few, or a caller who
+// leaves each answer before its end would pay next to nothing.
+func (m *Meter) Used() (u messages.Usage, estimated bool) {
+	u = m.Usage
+	if m.done || m.written == 0 || m.StopReason != "" && u.OutputTokens > 0 {
+		return u, false
+	}
+	if u.PromptTokens() == 0 && m.prompt != nil {
+		u.InputTokens = m.prompt()
+	}
+	output := (m.written + bytesPerToken - 1) / bytesPerToken
+	if m.most > 0 {
+		output = min(output, m.most)
+	}
+	u.OutputTokens = max(u.OutputTokens, output)
+	return u, u.InputTokens != m.Usage.InputTokens || u.OutputTokens != m.Usage.OutputTokens
 }
 
 // Elapsed is the time since the call came in.
