@@ -82,6 +82,9 @@ const tries = 5
 
 // Write writes a backup of a folder.
 func Write(ctx context.Context, out io.Writer, folder string, o Options) (err error) {
+	if folder, err = filepath.EvalSymlinks(folder); err != nil { // WalkDir follows none
+		return err
+	}
 	temp, err := os.MkdirTemp(o.Temp, mine+"backup-")
 	if err != nil {
 		return err
@@ -132,7 +135,9 @@ func collect(ctx context.Context, folder, temp string, o Options) (members []mem
 	}()
 	var plain, databases, segments []string
 	before := map[string]fs.FileInfo{}
-	err = filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+	linked := "" // the folder on another disk that is walked
+	var walk fs.WalkDirFunc
+	walk = func(path string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // gone meanwhile
 		}
@@ -149,6 +154,14 @@ func collect(ctx context.Context, folder, temp string, o Options) (members []mem
 			if e.IsDir() {
 				return fs.SkipDir
 			}
+		case e.Type()&fs.ModeSymlink != 0 && !passing(name):
+			to, err := os.Stat(path)
+			if err != nil || !to.IsDir() || linked != "" {
+				return errors.Join(fmt.Errorf("%s: of links, a backup takes only those that stand for a folder of the data folder", path), err)
+			}
+			linked = path
+			defer func() { linked = "" }()
+			return filepath.WalkDir(path+string(filepath.Separator), walk)
 		case !e.Type().IsRegular() || passing(name):
 		case strings.HasSuffix(name, database):
 			databases = append(databases, name)
@@ -162,8 +175,8 @@ func collect(ctx context.Context, folder, temp string, o Options) (members []mem
 			plain = append(plain, name)
 		}
 		return nil
-	})
-	if err != nil {
+	}
+	if err := filepath.WalkDir(folder, walk); err != nil {
 		return nil, err
 	}
 	add := func(name, path string) (fs.FileInfo, error) {

@@ -110,6 +110,38 @@ func TestWhatGoesIn(t *testing.T) {
 	}
 }
 
+// A data folder, or the activity log in it, may stand on another disk.
+func TestLinks(t *testing.T) {
+	dir, _ := folder(t)
+	disk := filepath.Join(t.TempDir(), "disk")
+	link := filepath.Join(t.TempDir(), "data")
+	for _, err := range []error{os.Rename(filepath.Join(dir, "activity"), disk), os.Symlink(disk, filepath.Join(dir, "activity")), os.Symlink(dir, link)} {
+		if err != nil {
+			t.Skip("no links here: ", err)
+		}
+	}
+	_, files := restored(t, link, options())
+	want := []string{"activity/2026-11-21.seg", "activity/2026-11-22.seg", "delivery/logs.json", "index.db", "keys.age"}
+	if got := slices.Sorted(maps.Keys(files)); !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	for name, to := range map[string]string{"to nowhere": "gone", "to a file": filepath.Join(dir, "keys.age"), "of a link": ""} {
+		at := filepath.Join(dir, "more")
+		if to == "" {
+			at, to = filepath.Join(disk, "more"), disk
+		}
+		if err := os.Symlink(to, at); err != nil {
+			t.Fatal(err)
+		}
+		if err := Write(t.Context(), new(bytes.Buffer), link, options()); err == nil || !strings.Contains(err.Error(), "more: of links") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := os.Remove(at); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // What is appended while a backup is written stays out, a segment that is dropped
 // or made anew after it was opened is in as it was, and one that changes between
 // the index and its own turn begins the look again.
