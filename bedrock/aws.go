@@ -2,9 +2,12 @@ package bedrock
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	awsbedrock "github.com/aws/aws-sdk-go-v2/service/bedrock"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -54,9 +57,9 @@ func (c *Client) AWSConfig() aws.Config {
 // awsConfigAt is for AWS's own endpoint where none is named.
 func (c *Client) awsConfigAt(endpoint string) aws.Config {
 	b := c.backend
-	cfg := aws.Config{Region: b.region}
+	cfg := aws.Config{Region: b.region, HTTPClient: readBody{awshttp.NewBuildableClient()}}
 	if b.doer != nil {
-		cfg.HTTPClient = b.doer
+		cfg.HTTPClient = readBody{b.doer}
 	}
 	if endpoint != "" {
 		cfg.BaseEndpoint = aws.String(endpoint)
@@ -82,6 +85,20 @@ func (c *Client) awsConfigAt(endpoint string) aws.Config {
 		}}
 	}
 	return cfg
+}
+
+// readBody keeps net/http to the Read of a request's body. smithy-go 1.28.8 closes
+// the body once there is an answer, and the body's WriteTo then says io.EOF, which
+// net/http takes for a failed write: it would close the connection in the middle
+// of an answer that came fast.
+type readBody struct{ next aws.HTTPClient }
+
+func (c readBody) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil && r.Body != http.NoBody {
+		r = r.WithContext(r.Context())
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return c.next.Do(r)
 }
 
 // noKeys is the identity of an API key where only a signature counts.

@@ -235,9 +235,8 @@ func (s *Server) Client(opts ...bedrock.ClientOption) *bedrock.Client {
 // AWSConfig is for AWS's own clients: bedrockruntime.NewFromConfig(s.AWSConfig()),
 // bedrock and sts as well.
 func (s *Server) AWSConfig() aws.Config {
-	c := aws.Credentials{AccessKeyID: s.AccessKeyID, SecretAccessKey: s.SecretAccessKey, Source: "outcroptest"}
-	return aws.Config{Region: s.Region, BaseEndpoint: aws.String(s.URL),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })}
+	s.t.Helper()
+	return s.Client().AWSConfig()
 }
 
 func (s *Server) env() *clientenv.Env {

@@ -231,13 +231,6 @@ type listener struct {
 }
 
 func (l *listener) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		// smithy-go 1.28.8 closes the body once there is an answer, and its WriteTo
-		// then fails: an answer that is faster than net/http's last look at the body
-		// would lose its connection. Its Read does not fail.
-		r = r.WithContext(r.Context())
-		r.Body = struct{ io.ReadCloser }{r.Body}
-	}
 	resp, err := l.base.RoundTrip(r)
 	if err != nil {
 		return nil, err
