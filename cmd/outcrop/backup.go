@@ -40,6 +40,9 @@ func (c *backupCmd) Run(ctx context.Context, con console) (err error) {
 		return err
 	}
 	o := backup.Options{Version: version, Now: time.Now, KeyName: keyFileName, Skip: []string{stateFile, documentCache, "exec.log"}}
+	if name, in := nameIn(c.Data, c.KeyFile); in { // under another name than key.txt
+		o.Skip = append(o.Skip, name)
+	}
 	if c.WithKeyFile {
 		if o.KeyFile = c.KeyFile; o.KeyFile == "" {
 			o.KeyFile = filepath.Join(c.Data, keyFileName)
@@ -95,6 +98,15 @@ func (c *backupCmd) noKey(err error) bool {
 
 // standsIn says whether a file would stand in a folder.
 func standsIn(folder, file string) bool {
+	_, in := nameIn(folder, file)
+	return in
+}
+
+// nameIn is the name of a file within a folder, with slashes, if it stands there.
+func nameIn(folder, file string) (name string, in bool) {
+	if file == "" {
+		return "", false
+	}
 	real := func(p string) string {
 		if r, err := filepath.EvalSymlinks(p); err == nil {
 			return r
@@ -104,7 +116,8 @@ func standsIn(folder, file string) bool {
 	folder, errA := filepath.Abs(real(folder))
 	dir, errB := filepath.Abs(real(filepath.Dir(file)))
 	rel, err := filepath.Rel(folder, dir)
-	return errA == nil && errB == nil && err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+	in = errA == nil && errB == nil && err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+	return filepath.ToSlash(filepath.Join(rel, filepath.Base(file))), in
 }
 
 type restoreCmd struct {

@@ -266,3 +266,24 @@ func TestRestoreRefused(t *testing.T) {
 		t.Error("a backup of nothing")
 	}
 }
+
+// A key file in the data folder goes into a backup only when that is said,
+// whatever its name is.
+func TestBackupKeyFileByAnotherName(t *testing.T) {
+	s := scriptedServer(t, func(*serveOptions) {})
+	data := s.Data.Path()
+	if err := s.shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(data, "seal", "master.key")
+	if err := errors.Join(os.Mkdir(filepath.Dir(key), 0o700), os.Rename(filepath.Join(data, keyFileName), key)); err != nil {
+		t.Fatal(err)
+	}
+	for _, with := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "b.tar.gz")
+		runs(t, &backupCmd{dataOption: dataOption{Data: data, KeyFile: key}, File: file, WithKeyFile: with})
+		if names := membersOf(t, file); slices.Contains(names, "seal/master.key") || slices.Contains(names, keyFileName) != with {
+			t.Errorf("with the key %t: %q", with, names)
+		}
+	}
+}
