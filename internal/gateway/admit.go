@@ -34,7 +34,10 @@ func (g *Gateway) admit(grant *Grant, head *Head, body *Body) (*Lease, error) {
 	if !head.count() {
 		bills := limits.Money() && g.Upstream.Capabilities().Bills
 		if bills || limits.TokensPerMinute > 0 {
-			input := routing.Estimate(body.data)
+			input := mostPrompt(body)
+			if window := grant.routes[0].Model().ContextWindow(head.Betas, g.policy(head)); window > 0 { // what is more is refused
+				input = min(input, window)
+			}
 			want.Tokens = input + l.most // as AWS: burndown counts when the call is over
 			if bills {
 				want.Money = dearest(grant.routes, atMost(body, input, l.most))
