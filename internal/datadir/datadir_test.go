@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -232,6 +233,18 @@ func TestAttach(t *testing.T) {
 	}
 	if err := beside.Revoke(made.AccessKeyID); !errors.Is(err, identity.ErrNoKey) {
 		t.Errorf("revoked twice: %v", err)
+	}
+
+	// A list is of now, and not of a second ago.
+	_, listed, err := createAccess(beside, "late", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys, err := server.List(); err != nil || !slices.ContainsFunc(keys, func(k identity.Key) bool { return k.ID == listed.ID }) {
+		t.Errorf("the server lists %v, without a key that was just made: %v", keys, err)
+	}
+	if err := server.Revoke(listed.ID); err != nil {
+		t.Fatal(err)
 	}
 
 	// The server's own changes count at once.

@@ -64,9 +64,10 @@ func (f *Folder) Account() (string, error) {
 	return s.doc.Account, nil
 }
 
-// List tells all keys, oldest first within each kind.
+// List tells all keys, oldest first within each kind, as they are now: who has
+// just made one looks for it.
 func (f *Folder) List() ([]identity.Key, error) {
-	s, err := f.current()
+	s, err := f.within(0)
 	if err != nil {
 		return nil, err
 	}
