@@ -23,10 +23,12 @@ type Logs struct {
 
 var errNoBody = errors.New("the body is not in the folder")
 
-// What a file and a body may hold, unzipped.
+// What a file, a record and a body may hold, unzipped. A record of AWS's has up to
+// 100 KB of each body.
 const (
-	maxFile = 4 << 30
-	maxBody = 256 << 20
+	maxFile   = 4 << 30
+	maxRecord = 16 << 20
+	maxBody   = 256 << 20
 )
 
 // Read gives each record of the logs in a folder, once. progress, if there is one,
@@ -93,8 +95,10 @@ func (l *Logs) readFile(folder fs.FS, name string, f func(Call)) {
 	}
 	defer in.Close()
 	// One value after the other, on lines or not.
-	dec := json.NewDecoder(in)
+	one := &bounded{Reader: in}
+	dec := json.NewDecoder(one)
 	for {
+		one.left = maxRecord
 		var record fileCall
 		err := dec.Decode(&record)
 		if err == io.EOF {
@@ -148,6 +152,27 @@ func bodyOf(folder fs.FS, record, s3 string) ([]byte, error) {
 	return nil, errNoBody
 }
 
+// bounded says of what is too large that it is.
+type bounded struct {
+	io.Reader
+	left int64
+}
+
+var errLarge = errors.New("larger than any log")
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 && len(p) > 0 {
+		var more [1]byte
+		if n, err := b.Reader.Read(more[:]); n == 0 {
+			return 0, err
+		}
+		return 0, errLarge
+	}
+	n, err := b.Reader.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
 type unzipped struct {
 	io.Reader
 	file io.Closer
@@ -161,12 +186,12 @@ func open(folder fs.FS, name string, most int64) (io.ReadCloser, error) {
 		return nil, err
 	}
 	if !strings.HasSuffix(name, ".gz") {
-		return unzipped{io.LimitReader(f, most), f}, nil
+		return unzipped{&bounded{f, most}, f}, nil
 	}
 	z, err := gzip.NewReader(f)
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	return unzipped{io.LimitReader(z, most), f}, nil
+	return unzipped{&bounded{z, most}, f}, nil
 }

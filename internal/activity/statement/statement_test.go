@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -346,4 +347,44 @@ func FuzzRead(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// endless is a file whose record has no end; no more of it is read than fits.
+type endless struct {
+	fs.File
+	name string
+	read int64
+}
+
+func (e *endless) Open(name string) (fs.File, error) {
+	if name != e.name {
+		return e.File.(fs.ReadDirFile), nil
+	}
+	return e, nil
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'a'
+	}
+	if e.read == 0 {
+		copy(p, `{"requestId":"`)
+	}
+	e.read += int64(len(p))
+	if e.read > 1<<30 {
+		return 0, io.EOF
+	}
+	return len(p), nil
+}
+
+func TestRecordWithoutEnd(t *testing.T) {
+	dir, err := fstest.MapFS{"a.json": {Data: []byte("{}")}}.Open(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &endless{File: dir, name: "a.json"}
+	logs, err := statement.Read(e, nil, func(statement.Call) { t.Error("a call") })
+	if err != nil || len(logs.Bad) != 1 || !strings.Contains(logs.Bad[0].Error(), "larger than") || e.read > 64<<20 {
+		t.Errorf("%+v, %v, %d bytes are read", logs, err, e.read)
+	}
 }
