@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"strings"
@@ -128,6 +129,9 @@ func (b *Bucket) request(ctx context.Context, method, key string, body []byte, c
 }
 
 func (b *Bucket) url(key string) (*url.URL, error) {
+	if !fs.ValidPath(key) { // who makes paths short on the way would put it into another bucket
+		return nil, errors.New("the key is no plain path")
+	}
 	path := "/" + escape(key)
 	if b.Endpoint == "" {
 		suffix := "amazonaws.com"

@@ -33,11 +33,14 @@ func TestURL(t *testing.T) {
 		{Bucket{Name: "b", Endpoint: "https://store.example:9000/s3/", VirtualHost: true}, "x/y z", "https://b.store.example:9000/s3/x/y%20z"},
 		{Bucket{Name: "b", Endpoint: "store.example"}, "x", ""},
 		{Bucket{Name: "b", Endpoint: "file:///tmp"}, "x", ""},
+		{Bucket{Name: "b", Endpoint: "https://store.example"}, "../other/x", ""},
+		{Bucket{Name: "b", Region: "eu-west-1"}, "a/../../other/x", ""},
+		{Bucket{Name: "b", Region: "eu-west-1"}, "a//x", ""},
 	} {
 		u, err := c.b.url(c.key)
 		if c.want == "" {
 			if err == nil {
-				t.Errorf("%s is an address: %s", c.b.Endpoint, u)
+				t.Errorf("%s, %s is an address: %s", c.b.Endpoint, c.key, u)
 			}
 			continue
 		}
