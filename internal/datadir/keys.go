@@ -177,13 +177,13 @@ func (f *Folder) Revoke(id string) error {
 
 // change reads keys.age as it is now, changes it and writes it.
 func (f *Folder) change(do func(*document) error) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	unlock, err := f.lockKeys()
+	unlock, err := f.lockKeys() // may take its time, in which nobody else waits
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	s := f.read() // its document is nobody else's yet
 	if s.err != nil {
 		return s.err
