@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/messages"
@@ -46,7 +47,8 @@ It prints the ways that a call to real Amazon Bedrock may take, best first, each
 with its wall: the Regions outside of which nothing may see the call; with the
 accounts and the fence (allow_regions, deny_regions, deny_global) of outcrop.yaml,
 if there are any. Then what was looked at and not taken, and why. Where the call
-would be refused it prints the refusal and exits with 1.`
+would be refused it prints the refusal, and ends as that call would: with exit code 3
+where the id is none or cannot be called there, with 4 where the fence forbids it.`
 }
 
 func (c *explainCmd) Run(con console) error {
@@ -56,7 +58,7 @@ func (c *explainCmd) Run(con console) error {
 	}
 	fence, err := c.fence(cat)
 	if err != nil {
-		return err
+		return tell(bedrock.ErrConfiguration, "%v", err)
 	}
 	theirs, err := c.BedrockProfiles.table(cat)
 	if err != nil {
@@ -73,7 +75,7 @@ func (c *explainCmd) Run(con console) error {
 		explain(con.Out, w, c.Region, cat.AsOf())
 	}
 	if err == nil && len(w.open) == 0 {
-		return exitCode(1)
+		return exitCode(exitAccess)
 	}
 	return err
 }
@@ -125,13 +127,13 @@ func (c *explainCmd) refused(con console, err error) error {
 		}{c.Ref, c.Region, x.Name, x.Status, e.Message, e.Hint}); err != nil {
 			return err
 		}
-		return exitCode(1)
+		return exitCode(statusOfKind(e.Kind))
 	}
 	fmt.Fprintf(con.Out, "%s in %s is refused\n  %s (%d): %s\n", c.Ref, c.Region, x.Name, x.Status, e.Message)
 	if e.Hint != "" {
 		fmt.Fprintf(con.Out, "  %s\n", e.Hint)
 	}
-	return exitCode(1)
+	return exitCode(statusOfKind(e.Kind))
 }
 
 func explain(w io.Writer, r ways, region string, asOf time.Time) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 )
 
@@ -31,7 +32,7 @@ func (c *featuresCmd) Run(con console) error {
 	if c.Ref != "" {
 		m, ok := cat.Lookup(c.Ref)
 		if !ok {
-			return fmt.Errorf("no Claude model on Amazon Bedrock is named %q: %s models lists them", c.Ref, self())
+			return tell(bedrock.ErrNotFound, "no Claude model on Amazon Bedrock is named %q: %s models lists them", c.Ref, self())
 		}
 		models = []*catalog.Model{m}
 	}
