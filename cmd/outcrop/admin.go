@@ -177,7 +177,7 @@ func newAdminClient(ctx context.Context, endpoint string) (*adminClient, error) 
 	}
 	creds, err := a.cfg.Credentials.Retrieve(ctx)
 	if err != nil {
-		return nil, tell(bedrock.ErrNoCredentials, "the environment has no credentials for %s: %v\n  set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK, to an administrator's", endpoint, err)
+		return nil, noCredentials(ctx, err)
 	}
 	c.key = sigv4.Credentials{AccessKeyID: creds.AccessKeyID, SecretAccessKey: creds.SecretAccessKey, SessionToken: creds.SessionToken}
 	return c, nil
