@@ -75,6 +75,11 @@ func (o *controlOption) open(ctx context.Context) (*control, error) {
 	if err != nil {
 		return nil, err
 	}
+	if os.Getenv("AWS_BEARER_TOKEN_BEDROCK") == "" { // which the client takes by itself
+		if _, err := who.cfg.Credentials.Retrieve(ctx); err != nil {
+			return nil, noCredentials(ctx, err)
+		}
+	}
 	c := &control{endpoint: who.endpoint, region: who.cfg.Region}
 	if c.models, err = catalog.Load(); err != nil {
 		return nil, err
