@@ -78,13 +78,13 @@ func dearest(routes []routing.Route, u messages.Usage) (most catalog.Nanodollars
 }
 
 // settle gives back what the call did not use. It is for every end of a call, a
-// panic too; a call that had no frame has used nothing.
+// panic too; a call that had no frame has used nothing, unless its client left.
 func (g *Gateway) settle(t *trail) {
 	if t.lease == nil || t.lease.reserved == nil {
 		return
 	}
 	var used limit.Want
-	if !t.meter.First.IsZero() && !t.head.count() {
+	if (t.meter.left || !t.meter.First.IsZero()) && !t.head.count() {
 		u, _ := t.meter.Used()
 		used.Tokens = u.InputTokens + u.CacheCreationInputTokens + u.OutputTokens*int64(max(t.model.Burndown, 1))
 		if t.route != nil && g.Upstream.Capabilities().Bills {

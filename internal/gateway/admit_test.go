@@ -99,6 +99,39 @@ func TestReservedAndSettled(t *testing.T) {
 	}
 }
 
+// Who leaves before the answer has used the prompt, as far as anybody knows: it was
+// sent.
+func TestLeftBeforeTheAnswer(t *testing.T) {
+	l := limit.Limits{TokensPerMinute: 1_000_000, Day: 5e9}
+	estimate := routing.Estimate([]byte(hello))
+	for _, test := range []struct {
+		name   string
+		op     *bedrockapi.Operation
+		body   string
+		bills  bool
+		tokens int64
+	}{
+		{"whole", bedrockapi.InvokeModel, hello, true, estimate},
+		{"a stream", bedrockapi.InvokeModelStream, hello, true, estimate},
+		{"of nobody's bill", bedrockapi.InvokeModel, hello, false, 0},
+		{"a count", bedrockapi.CountMessage, helloMessages, true, 0},
+	} {
+		ctx, leave := context.WithCancel(t.Context())
+		up := &watched{Upstream: &canned{capabilities: Capabilities{Bills: test.bills}, send: context.Canceled}, look: leave}
+		g, ring, call := limited(t, up, l)
+		if err := g.Do(ctx, call(test.op, test.body), &paper{}); !ClientGone(ctx, err) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		money := catalog.Nanodollars(test.tokens) * 5000
+		if got := g.state(l); got.Tokens != l.TokensPerMinute-test.tokens || got.Day != money || got.Streams != 0 {
+			t.Errorf("%s: %+v", test.name, got)
+		}
+		if recs := ring.Records(); len(recs) != 1 || recs[0].Billed != money || recs[0].Usage.InputTokens != test.tokens || recs[0].Estimated != (test.tokens > 0) {
+			t.Errorf("%s: %+v", test.name, recs)
+		}
+	}
+}
+
 func long(n int) Frame {
 	data := `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"` + strings.Repeat("x", n) + `"}}`
 	return Frame{Event: messages.EventContentBlockDelta, Data: []byte(data)}

@@ -77,6 +77,7 @@ func (g *Gateway) Do(ctx context.Context, call *Call, w Writer) error {
 			}
 			t.plan.Close()
 		}
+		t.meter.left = t.route != nil && !t.head.count() && g.Upstream.Capabilities().Bills && t.meter.First.IsZero() && ClientGone(ctx, err)
 		g.record(ctx, call, t, err)
 	}()
 	err = g.do(ctx, call, w, t)
@@ -424,6 +425,9 @@ func (g *Gateway) recordOf(ctx context.Context, call *Call, t *trail, err error)
 	case ClientGone(ctx, err):
 		rec.ErrorCode, rec.Error, rec.Status = "ClientDisconnected", err.Error(), StatusClientGone
 		rec.Partial = t.sent
+		if t.meter.left {
+			rec.Warnings = append(rec.Warnings, "the client left before the answer: what it may cost is estimated")
+		}
 	default:
 		e := messages.AsError(err)
 		rec.ErrorCode, rec.Error = bedrockapi.ExceptionOf(e.Kind).Name, e.Error()

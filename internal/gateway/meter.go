@@ -26,6 +26,7 @@ type Meter struct {
 	written    int64        // bytes of what the answer says, in events
 	most       int64        // tokens that the answer may have; 0: not known
 	prompt     func() int64 // estimates its prompt; nil: nobody can
+	left       bool         // the client has, before the first frame of what is billed
 	dropped    []string
 }
 
@@ -51,6 +52,10 @@ const bytesPerToken = 3
 // leaves each answer before its end would pay next to nothing.
 func (m *Meter) Used() (u messages.Usage, estimated bool) {
 	u = m.Usage
+	if m.left && m.prompt != nil { // it was sent; how much of an answer was made for nobody is not known
+		u.InputTokens = m.prompt()
+		return u, true
+	}
 	if m.done || m.written == 0 || m.StopReason != "" && u.OutputTokens > 0 {
 		return u, false
 	}
