@@ -97,9 +97,6 @@ func (c *recordCmd) keep(tape *recording.Tape, part *os.File, upstream string, c
 	if n == 0 {
 		return fmt.Errorf("no call of a model came, so %s is not written", c.Output)
 	}
-	if err := os.Chmod(part.Name(), 0o644); err != nil {
-		return err
-	}
 	if err := os.Rename(part.Name(), c.Output); err != nil {
 		return err
 	}

@@ -233,9 +233,13 @@ func TestTapeLeavesOut(t *testing.T) {
 		"sse":         {reply("text/event-stream", "event: message_stop\ndata: {}\n\n"), "/v1/messages", body, 1, ""},
 		"a key":       {reply("application/json", `{"a":"`+key+`"}`), path, body, 0, "shows a key"},
 		"a key asked": {reply("application/json", `{}`), path, `{"a":"` + key + `"}`, 1, ""},
-		"no JSON":     {reply("application/json", `{}`), path, `x`, 0, "not JSON"},
-		"no count":    {reply("application/json", `{}`), "/model/m/count-tokens", `{"input":{"invokeModel":{"body":"*"}}}`, 0, "not base64"},
-		"no model":    {reply("application/json", `{}`), "/model/m%0A/invoke", body, 0, "model id"},
+		"broken off": {func(w http.ResponseWriter, r *http.Request) {
+			reply(stream, string(frames(`{"type":"message_start"}`)))(w, r)
+			panic(http.ErrAbortHandler)
+		}, path, body, 0, "not whole"},
+		"no JSON":  {reply("application/json", `{}`), path, `x`, 0, "not JSON"},
+		"no count": {reply("application/json", `{}`), "/model/m/count-tokens", `{"input":{"invokeModel":{"body":"*"}}}`, 0, "not base64"},
+		"no model": {reply("application/json", `{}`), "/model/m%0A/invoke", body, 0, "model id"},
 		"a stranger": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-Amzn-Errortype", "UnrecognizedClientException")
 			reply("application/json", "{}")(w, r)
@@ -247,7 +251,10 @@ func TestTapeLeavesOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := httptest.NewRequestWithContext(context.Background(), "POST", tt.path, strings.NewReader(tt.body))
-		tape.Handler(tt.h).ServeHTTP(httptest.NewRecorder(), r)
+		func() {
+			defer func() { _ = recover() }()
+			tape.Handler(tt.h).ServeHTTP(httptest.NewRecorder(), r)
+		}()
 		n, left, err := tape.End()
 		if n != tt.kept || err != nil || (tt.left == "") != (len(left) == 0) || !strings.Contains(strings.Join(left, ""), tt.left) {
 			t.Errorf("%s: %d kept, left %q, %v", name, n, left, err)

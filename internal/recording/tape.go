@@ -57,8 +57,8 @@ func (t *Tape) Handler(h http.Handler) http.Handler {
 		asked := &heard{ReadCloser: r.Body}
 		answered := &spoken{ResponseWriter: w}
 		r.Body = asked
+		defer func() { t.write(c, asked.bytes.Bytes(), answered) }() // of what was broken off by a panic too
 		h.ServeHTTP(answered, r)
-		t.write(c, asked.bytes.Bytes(), answered)
 	})
 }
 
