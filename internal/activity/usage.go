@@ -91,8 +91,23 @@ type Slot struct {
 	Value    string
 }
 
-// RollUp adds a record of a day to the slots that it belongs to.
+// ModelCall says that an operation asks a model, if only for the number of its
+// tokens. Of the others there is a record and no usage.
+func ModelCall(operation string) bool {
+	switch operation {
+	case "InvokeModel", "InvokeModelWithResponseStream", "Converse", "ConverseStream", "CountTokens", "CreateMessage", "CountMessageTokens":
+		return true
+	default:
+		return false
+	}
+}
+
+// RollUp adds a record of a day to the slots that it belongs to. A change of what
+// it adds needs a migration that makes the index forget: see those of sqlstore.
 func RollUp(slots map[Slot]Figures, d Day, r *Record) {
+	if !ModelCall(r.Operation) {
+		return
+	}
 	f := figuresOf(r)
 	add := func(s Slot) {
 		sum := slots[s]

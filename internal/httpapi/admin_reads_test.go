@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/limit"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
@@ -56,6 +57,16 @@ func TestAdminLimits(t *testing.T) {
 	}
 }
 
+// Usage is of every operation that asks a model, and of no other.
+func TestModelCalls(t *testing.T) {
+	for _, op := range bedrockapi.Operations() {
+		asks := op.Method == "POST" && (op.Surface == bedrockapi.SurfaceRuntime || op.Surface == bedrockapi.SurfaceMessages)
+		if got := activity.ModelCall(op.Name); got != asks {
+			t.Errorf("%s %s: %t", op.Method, op.Path, got)
+		}
+	}
+}
+
 // What was called, as administrators see it.
 func TestAdminLogs(t *testing.T) {
 	a := newAdministered(t)
@@ -88,6 +99,10 @@ func TestAdminLogs(t *testing.T) {
 	}
 	var usage struct {
 		Usage []httpapi.UsageRow `json:"usage"`
+	}
+	a.must(admin, 200, "GET", "/outcrop/v1/usage?by=model", "", &usage)
+	if len(usage.Usage) != 1 || usage.Usage[0].By["model"] == "" {
+		t.Errorf("usage of no model: %+v", usage)
 	}
 	a.must(admin, 200, "GET", "/outcrop/v1/usage?by=key,model&model=anthropic.claude-opus-4-6-v1", "", &usage)
 	if len(usage.Usage) != 1 || usage.Usage[0].By["key"] != a.admin.AccessKeyID || usage.Usage[0].Calls != 1 || usage.Usage[0].WouldCost == "0.00" || usage.Usage[0].Billed != "0.00" {

@@ -64,6 +64,46 @@ func TestDamagedIndex(t *testing.T) {
 	}
 }
 
+// An index of before forgets what the segments still have, and keeps the figures
+// that are older than they are.
+func TestIndexOfVersionOne(t *testing.T) {
+	ctx, path := t.Context(), filepath.Join(t.TempDir(), "index.db")
+	db, err := openDB(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	p, err := provider(db, "index")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(ctx, 1); err != nil {
+		t.Fatal(err)
+	}
+	old := activity.Slot{Hour: 100*24 + 23, Key: "AKIA"}
+	kept := activity.Slot{Hour: 101 * 24, Key: "AKIA"}
+	for _, s := range []activity.Slot{old, kept} {
+		for grain, hour := range []int64{s.Hour, s.Hour / 24 * 24} {
+			args := append([]any{0, grain, hour, 0, 0, 0, 0, 0, 0}, figureFields(&activity.Figures{Calls: 7})...)
+			if _, err := db.ExecContext(ctx, upsertSlot(), args...); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := db.ExecContext(ctx, "INSERT INTO segment (day, mark) VALUES (101, 9); INSERT INTO call VALUES (?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)", activity.Ref{Day: 101}.ID()); err != nil {
+		t.Fatal(err)
+	}
+	ix := open(t, path)
+	hours := map[int64]int64{}
+	m, err := ix.Slots(ctx, activity.UsageQuery{By: []activity.Dimension{activity.ByHour}}, func(s activity.Slot, f activity.Figures) { hours[s.Hour] += f.Calls })
+	if err != nil || len(m) != 0 || len(hours) != 1 || hours[old.Hour] != 7 {
+		t.Errorf("marks %v, figures %v, %v", m, hours, err)
+	}
+	if err := ix.Calls(ctx, 101, activity.Filter{}, func(r activity.Ref) bool { t.Errorf("%v is left", r); return true }); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestVersions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "index.db")
 	if _, err := ReadIndex(t.Context(), path); !errors.Is(err, os.ErrNotExist) {
