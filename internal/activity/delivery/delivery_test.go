@@ -320,6 +320,24 @@ func TestGiveUp(t *testing.T) {
 	}
 }
 
+// A key of S3 may be no name of a file, and such a letter must hold up nothing.
+func TestDeadLetterOfLongName(t *testing.T) {
+	logs := &bucketInMemory{}
+	w := newWorld(t, map[string]Destination{"logs": logs})
+	w.call("a", noon, &activity.Delivery{Bucket: "logs", Prefix: strings.Repeat("p", 300)}, "{}")
+	logs.fail(errDown, 0)
+	if err := w.flush(); !errors.Is(err, errDown) {
+		t.Fatal(err)
+	}
+	w.now = noon.Add(24 * time.Hour)
+	if err := w.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got := dead(t, w, "logs"); got["a"] != 1 {
+		t.Errorf("dead letters %v", got)
+	}
+}
+
 // Before a day goes, what it holds is delivered or kept as dead letters, also
 // for a bucket that nobody names any more.
 func TestDrop(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -251,12 +253,15 @@ func putAll(ctx context.Context, to Destination, objects []object) error {
 const gzipType = "application/gzip"
 
 // bury keeps objects as dead letters: under the folder, as they would be under
-// the bucket.
+// the bucket, or by the digest of the key.
 func (q *Queue) bury(bucket string, objects []object, why error) error {
 	dead := Folder(filepath.Join(q.o.Dir, "dead", bucket))
 	for _, o := range objects {
-		if err := dead.Put(context.Background(), o.key, o.body, gzipType); err != nil {
-			return err
+		if err := dead.Put(context.Background(), o.key, o.body, gzipType); err != nil { // the key may be no name of a file
+			sum := sha256.Sum256([]byte(o.key))
+			if again := dead.Put(context.Background(), hex.EncodeToString(sum[:])+".json.gz", o.body, gzipType); again != nil {
+				return errors.Join(err, again)
+			}
 		}
 	}
 	if len(objects) > 0 {
