@@ -226,6 +226,23 @@ bedrock_profiles:
 		got = nil
 		mu.Unlock()
 	}
+	// Claude Code asks what is behind the ARN, in order to know what it may send.
+	for path, want := range map[string]string{
+		"/inference-profiles/" + strings.NewReplacer(":", "%3A", "/", "%2F").Replace(arn): `"models":[{"modelArn":"arn:aws:bedrock:us-east-1::foundation-model/anthropic.claude-opus-4-6-v1`,
+		"/inference-profiles/abcdefghijkl":                                                `"inferenceProfileArn":"` + arn + `"`,
+		"/inference-profiles?type=APPLICATION":                                            `"inferenceProfileArn":"` + arn + `"`,
+		"/inference-profiles?type=SYSTEM_DEFINED":                                         `us.anthropic.claude-opus-4-6-v1`,
+	} {
+		resp, err := http.Get(s.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || !strings.Contains(string(said), want) || strings.Contains(string(said), arn) == strings.Contains(path, "SYSTEM") {
+			t.Errorf("%s: %d %s", path, resp.StatusCode, said)
+		}
+	}
 	resp, err := http.Post(s.URL+strings.Replace(path, "abcdefghijkl", "zzzzzzzzzzzz", 1)+"/invoke", "application/json", strings.NewReader(inner))
 	if err != nil {
 		t.Fatal(err)

@@ -65,6 +65,7 @@ type server struct {
 	fence    routing.Fence
 	accounts []routing.Account
 	theirs   func(arn string) (madeFrom string, ok bool) // of those accounts
+	told     []httpapi.TheirProfile                      // … as the control plane lists them
 
 	mantleHere bool // catalog.Policy's
 	Account    string
@@ -144,7 +145,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 			Limits: counters, KeyLimits: o.limits()},
 		Auth: &identity.Authenticator{Keys: s.Data, Region: o.Region, Now: time.Now, SkipAuth: o.InsecureSkipAuth, Anonymous: anonymous(s.Account), ValidRegion: s.knows},
 		Keys: s.Data, Archive: s.archive, Prices: func(model string) (any, error) { return bookOf(s.Catalog, model) },
-		Access: own, Account: s.Account, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
+		Access: own, Account: s.Account, Theirs: s.told, Version: version, Hop: hop, Bodies: httpapi.NewBudget(bodyBudget), MaxBody: o.MaxBody,
 		Log: logger, Now: time.Now, Health: s.health, Ready: s.ready,
 		Metrics: counted, Outside: o.Metrics == "all", Leaving: &s.leaving,
 	}

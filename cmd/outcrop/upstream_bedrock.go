@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 	bedrockup "github.com/outcrop-dev/outcrop/internal/upstream/bedrock"
@@ -183,6 +184,9 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 	}
 	if s.theirs, err = o.BedrockProfiles.table(s.Catalog); err != nil {
 		return err
+	}
+	for _, p := range o.BedrockProfiles {
+		s.told = append(s.told, httpapi.TheirProfile(p))
 	}
 	s.Upstream, s.accounts, s.mantleHere = up, up.Accounts(), !o.BedrockMantleProfiles
 	s.lanes = routing.NewHealth(routing.Options{Quota: quota, Patience: o.QuotaWait})

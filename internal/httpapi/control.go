@@ -175,7 +175,7 @@ func (x *exchange) listInferenceProfiles(caller identity.Caller, _ []byte) error
 		if err != nil {
 			return err
 		}
-		all = append(all, own...)
+		all = append(append(all, own...), x.inTheirs(x.region(caller))...)
 	}
 	out := struct {
 		Summaries []profileSummary `json:"inferenceProfileSummaries"`
@@ -213,6 +213,11 @@ func (x *exchange) getInferenceProfile(caller identity.Caller, _ []byte) error {
 			return err
 		}
 		return x.replyJSON(own)
+	}
+	for _, p := range x.inTheirs(x.region(caller)) {
+		if x.label == p.InferenceProfileArn || x.label == p.InferenceProfileID {
+			return x.replyJSON(p)
+		}
 	}
 	p, err := x.Gateway.Catalog.InferenceProfile(x.label, x.region(caller), x.policy())
 	if err != nil {

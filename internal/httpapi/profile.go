@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"strings"
+
 	"github.com/outcrop-dev/outcrop/internal/access"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
@@ -49,6 +51,49 @@ func (x *exchange) findApplicationProfile(sc access.Scope) (s profileSummary, ok
 	default:
 		return s, false, err
 	}
+}
+
+// TheirProfile is an application profile of an AWS account, as the operator has
+// told of it.
+type TheirProfile struct{ ARN, From string }
+
+// inTheirs gives those of a Region in the shape of the control plane. AWS knows
+// more of each: its name here is its id, and when it was made is not said.
+func (x *exchange) inTheirs(region string) (out []profileSummary) {
+	for _, p := range x.Theirs {
+		part := strings.SplitN(p.ARN, ":", 6)
+		if len(part) != 6 || part[3] != region {
+			continue
+		}
+		id, ok := strings.CutPrefix(part[5], "application-inference-profile/")
+		if !ok { // provisioned throughput, of which no profile is made
+			continue
+		}
+		s := profileSummary{InferenceProfileName: id, Description: "Made from " + p.From, InferenceProfileArn: p.ARN, InferenceProfileID: id, Status: "ACTIVE", Type: "APPLICATION"}
+		for _, arn := range x.modelsBehind(p.From, region) {
+			s.Models = append(s.Models, profileModel{arn})
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// modelsBehind are the models of what a profile was made from. What is not listed
+// in the Region may still run there, with capacity of its own.
+func (x *exchange) modelsBehind(from, region string) []string {
+	cat := x.Gateway.Catalog
+	if p, err := cat.InferenceProfile(from, region, x.policy()); err == nil {
+		return p.ModelARNs
+	}
+	if f, err := cat.FoundationModel(from, region, x.policy()); err == nil {
+		return []string{f.ARN()}
+	}
+	m, ok := cat.Lookup(from)
+	part, known := cat.Partition(region)
+	if !ok || !known {
+		return nil
+	}
+	return []string{"arn:" + part + ":bedrock:" + region + "::foundation-model/" + m.ID}
 }
 
 func (x *exchange) createProfile(sc access.Scope, body []byte) error {

@@ -35,6 +35,7 @@ type Server struct {
 	Keys    Keys                            // nil: the admin API is not served
 	Archive *activity.Archive               // what the admin API tells of calls; nil: nothing is kept
 	Prices  func(model string) (any, error) // the price book of the admin API, of one model or ("") all; nil: there is none
+	Theirs  []TheirProfile                  // application profiles of the AWS accounts that calls are made with
 	Version string
 	Hop     string             // this server's own id; a request that carries it has come round
 	Bodies  *Budget            // memory for request bodies
