@@ -196,7 +196,11 @@ func (x *exchange) getUsage(identity.Caller, []byte) error {
 	}
 	for name := range strings.SplitSeq(by, ",") {
 		var d activity.Dimension
-		if err := d.UnmarshalText([]byte(name)); err != nil || len(in.By) == len(activity.Dimensions()) {
+		err := d.UnmarshalText([]byte(name))
+		if err == nil && len(in.By) == len(activity.Dimensions()) {
+			err = errors.New("more than there are")
+		}
+		if err != nil {
 			q.fail("by", err)
 			break
 		}

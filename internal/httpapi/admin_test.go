@@ -379,7 +379,7 @@ func TestAdminRefuses(t *testing.T) {
 		{"GET", "/outcrop/v1/logs?since=yesterday", ``, "The parameter since"},
 		{"GET", "/outcrop/v1/logs?min_cost=x", ``, "The parameter min_cost"},
 		{"GET", "/outcrop/v1/usage?by=colour", ``, "The parameter by"},
-		{"GET", "/outcrop/v1/usage?by=" + strings.Repeat("day,", 500) + "day", ``, "The parameter by"},
+		{"GET", "/outcrop/v1/usage?by=" + strings.Repeat("day,", 500) + "day", ``, "The parameter by: more than there are."},
 		{"GET", "/outcrop/v1/usage?by=session,tag", ``, "not by both together"},
 		{"GET", "/outcrop/v1/usage?zone=../../etc/passwd", ``, "The parameter zone"},
 		{"GET", "/outcrop/v1/usage?zone=Local", ``, "The parameter zone"},

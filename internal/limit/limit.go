@@ -66,6 +66,14 @@ func (b *bucket) take(n int64) {
 	}
 }
 
+// left is in whole numbers; the largest limits have no float64 of their own.
+func (b *bucket) left(limit int64) int64 {
+	if limit > 0 && b.level >= float64(limit) {
+		return limit
+	}
+	return int64(max(b.level, 0))
+}
+
 // wait is how long until n can be taken; n over the limit never can, and is let
 // through a full bucket.
 func (b *bucket) wait(n, limit int64) time.Duration {
@@ -213,7 +221,7 @@ func (c *Counters) State(key string, l Limits) State {
 	k := c.of(key)
 	k.requests.fill(l.RequestsPerMinute, now)
 	k.tokens.fill(l.TokensPerMinute, now)
-	return State{Requests: int64(max(k.requests.level, 0)), Tokens: int64(max(k.tokens.level, 0)), Streams: k.streams,
+	return State{Requests: k.requests.left(l.RequestsPerMinute), Tokens: k.tokens.left(l.TokensPerMinute), Streams: k.streams,
 		Day: k.day.in(dayOf(now)).used, Month: k.month.in(monthOf(now)).used}
 }
 

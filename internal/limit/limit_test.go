@@ -2,6 +2,7 @@ package limit
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -287,4 +288,26 @@ func BenchmarkReserveAndSettle(b *testing.B) {
 			lease.Settle(Want{Tokens: 500, Money: 1})
 		}
 	})
+}
+
+func TestLargestLimits(t *testing.T) {
+	c := &Counters{Now: time.Now}
+	l := Limits{RequestsPerMinute: math.MaxInt64, TokensPerMinute: math.MaxInt64, Day: math.MaxInt64, Month: math.MaxInt64}
+	if got := c.State("k", l); got.Requests != math.MaxInt64 || got.Tokens != math.MaxInt64 {
+		t.Errorf("%+v", got)
+	}
+	lease, err := c.Reserve("k", l, Want{Tokens: math.MaxInt64, Money: math.MaxInt64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.State("k", l); got.Tokens < 0 || got.Day != math.MaxInt64 {
+		t.Errorf("%+v", got)
+	}
+	if _, err := c.Reserve("k", l, Want{Money: 1}); err == nil {
+		t.Error("more than all")
+	}
+	lease.Settle(Want{})
+	if got := c.State("k", l); got.Tokens != math.MaxInt64 || got.Day != 0 {
+		t.Errorf("%+v", got)
+	}
 }
