@@ -30,23 +30,23 @@ func (s *server) openLimits(o *limitOptions, log *slog.Logger) (*limit.Counters,
 		return nil, err
 	}
 	counters := &limit.Counters{Now: time.Now}
-	if s.archive == nil {
-		if o.limits().Money() || s.limitsMoney() {
+	keys, err := s.Data.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range keys {
+		switch money := k.Limits.Or(o.limits()).Money(); {
+		case money && s.archive == nil:
 			log.Warn("limits of money: without an activity log a restart forgets what was spent")
+			return counters, nil
+		case money && k.Activity == activity.None:
+			log.Warn("limits of money: a restart forgets what a key has spent of whose calls nothing is kept", "key", k.ID)
 		}
+	}
+	if s.archive == nil {
 		return counters, nil
 	}
 	return counters, restore(counters, s.archive, time.Now())
-}
-
-func (s *server) limitsMoney() bool {
-	keys, err := s.Data.List()
-	for _, k := range keys {
-		if k.Limits.Money() {
-			return true
-		}
-	}
-	return err != nil
 }
 
 func restore(counters *limit.Counters, archive *activity.Archive, now time.Time) error {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/datadir"
 	"github.com/outcrop-dev/outcrop/internal/identity"
 	"github.com/outcrop-dev/outcrop/internal/limit"
 )
@@ -160,5 +163,31 @@ func TestActivityPolicyOfAKey(t *testing.T) {
 		if want := [][2]int{{2, 1}, {2, 0}, {0, 0}}[i]; records != want[0] || kept != want[1] {
 			t.Errorf("%s: %d records, %d with contents", policy, records, kept)
 		}
+	}
+}
+
+// A key of whose calls nothing is kept may have the server's limit of money: that
+// a restart forgets what it has spent is said.
+func TestForgottenSpendIsSaid(t *testing.T) {
+	data, err := datadir.Open(filepath.Join(t.TempDir(), "data"), datadir.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	var ids []string
+	for _, settings := range []identity.Settings{{Activity: activity.None}, {Activity: activity.None, Limits: limit.Limits{Day: limit.None}}, {Activity: activity.Metadata}} {
+		k, _, err := data.Create(identity.NewKey{Kind: identity.APIKeyKind, Name: "k", Settings: settings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, k.ID)
+	}
+	var said bytes.Buffer
+	s := &server{Data: data, archive: activity.NewArchive(t.TempDir(), nil)}
+	if _, err := s.openLimits(&limitOptions{LimitUSDPerDay: 1e9}, slog.New(slog.NewTextHandler(&said, nil))); err != nil {
+		t.Fatal(err)
+	}
+	if text := said.String(); !strings.Contains(text, ids[0]) || strings.Contains(text, ids[1]) || strings.Contains(text, ids[2]) {
+		t.Errorf("%s", text)
 	}
 }
