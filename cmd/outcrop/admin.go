@@ -57,7 +57,7 @@ func (o *adminOption) open(ctx context.Context) (administration, error) {
 	if o.Endpoint != "" {
 		return newAdminClient(ctx, o.Endpoint)
 	}
-	folder, err := o.dataOption.open()
+	folder, err := o.existing()
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/datadir"
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/identity"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
@@ -72,7 +73,7 @@ func (l *life) UnmarshalText(text []byte) error {
 }
 
 func (c *keyCreateCmd) Run(ctx context.Context, con console) error {
-	made, err := c.make(ctx)
+	made, err := c.make(ctx, con)
 	if err != nil {
 		return err
 	}
@@ -92,9 +93,30 @@ func (c *keyCreateCmd) Run(ctx context.Context, con console) error {
 	return nil
 }
 
-func (c *keyCreateCmd) make(ctx context.Context) (httpapi.MadeKey, error) {
+// setUp makes a data folder where there is none, and says so: it has a key already.
+func (c *keyCreateCmd) setUp(con console) error {
+	if c.Endpoint != "" {
+		return nil
+	}
+	_, err := datadir.Attach(c.Data, datadir.Options{KeyFile: c.KeyFile})
+	if !errors.Is(err, datadir.ErrNotSetUp) {
+		return err
+	}
+	folder, err := c.dataOption.open()
+	if err != nil {
+		return err
+	}
+	_, first, err := folder.FirstKey()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(con.Err, "the data folder %s is new; its first key, an administrator's, is %s: %s env prints it\n", c.Data, first.ID, self())
+	return nil
+}
+
+func (c *keyCreateCmd) make(ctx context.Context, con console) (httpapi.MadeKey, error) {
 	if c.ShortTerm {
-		return c.shortTerm()
+		return c.shortTerm(con)
 	}
 	n := httpapi.NewKey{Kind: identity.AccessKeyKind, Name: c.Name, Region: c.Region}
 	if c.APIKey {
@@ -109,6 +131,9 @@ func (c *keyCreateCmd) make(ctx context.Context) (httpapi.MadeKey, error) {
 	if n.Settings, err = c.settings(); err != nil {
 		return httpapi.MadeKey{}, err
 	}
+	if err := c.setUp(con); err != nil {
+		return httpapi.MadeKey{}, err
+	}
 	a, err := c.open(ctx)
 	if err != nil {
 		return httpapi.MadeKey{}, err
@@ -117,7 +142,7 @@ func (c *keyCreateCmd) make(ctx context.Context) (httpapi.MadeKey, error) {
 }
 
 // shortTerm presigns a key; nothing of it is kept.
-func (c *keyCreateCmd) shortTerm() (made httpapi.MadeKey, err error) {
+func (c *keyCreateCmd) shortTerm(con console) (made httpapi.MadeKey, err error) {
 	patch, err := c.patch()
 	switch {
 	case err != nil:
@@ -127,7 +152,10 @@ func (c *keyCreateCmd) shortTerm() (made httpapi.MadeKey, err error) {
 	case c.Endpoint != "":
 		return made, errors.New("--short-term: such a key is made here, of the data folder's first access key; it works wherever that key does")
 	}
-	folder, err := c.dataOption.open()
+	if err := c.setUp(con); err != nil {
+		return made, err
+	}
+	folder, err := c.existing()
 	if err != nil {
 		return made, err
 	}

@@ -49,6 +49,15 @@ func (d dataOption) open() (*datadir.Folder, error) {
 	return datadir.Attach(d.Data, o)
 }
 
+// existing attaches to a data folder that is there: who reads it makes none.
+func (d dataOption) existing() (*datadir.Folder, error) {
+	f, err := datadir.Attach(d.Data, datadir.Options{KeyFile: d.KeyFile})
+	if errors.Is(err, datadir.ErrNotSetUp) {
+		return nil, tell(err, "there is no data folder yet at %s: %s run makes one", d.Data, self())
+	}
+	return f, err
+}
+
 // serveOptions are the settings of a server, on the command line and in
 // outcrop.yaml.
 type serveOptions struct {
