@@ -157,6 +157,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 		front = o.tape.Handler(handler)
 	}
 	s.http = httpapi.NewHTTPServer(front, logger)
+	ln = httpapi.Gather(ln)
 	scheme := "http"
 	if o.Tls {
 		cfg, err := tlsConfig(s.Data, addr.Addr().Unmap().String())

@@ -23,7 +23,8 @@ func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, Protocols: &protocols,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: withGathering,
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
@@ -128,8 +129,12 @@ func (p *peeked) Read(b []byte) (int, error) {
 
 // CloseWrite lets net/http end an answer before it closes, so that a client that
 // is still sending can read the refusal.
-func (p *peeked) CloseWrite() error {
-	if c, ok := p.Conn.(interface{ CloseWrite() error }); ok {
+func (p *peeked) CloseWrite() error { return closeWrite(p.Conn) }
+
+func (p *peeked) NetConn() net.Conn { return p.Conn }
+
+func closeWrite(c net.Conn) error {
+	if c, ok := c.(interface{ CloseWrite() error }); ok {
 		return c.CloseWrite()
 	}
 	return nil

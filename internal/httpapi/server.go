@@ -92,12 +92,13 @@ const writeSlack = 5 * time.Second
 // deadlines nor buffers does without.
 func (x *exchange) send(p []byte) error { return x.write(p, true) }
 
-// sendLast leaves it to net/http to flush, with the end of the answer.
+// sendLast leaves it to net/http to flush, with the end of the answer, if that is
+// written at all.
 func (x *exchange) sendLast(p []byte) error {
 	if len(p) == 0 {
 		return nil
 	}
-	return x.write(p, x.r.ProtoMajor != 1)
+	return x.write(p, !x.chunked())
 }
 
 func (x *exchange) write(p []byte, flush bool) error {
@@ -109,13 +110,22 @@ func (x *exchange) write(p []byte, flush bool) error {
 			defer x.rc.SetWriteDeadline(time.Time{})
 		}
 	}
-	if _, err := x.w.Write(p); err != nil || !flush {
-		return err
+	c := x.gathering(len(p))
+	c.hold()
+	_, err := x.w.Write(p)
+	if err == nil && !flush {
+		c.join()
+		return nil
 	}
-	if err := x.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
+	if err == nil {
+		if err = x.rc.Flush(); errors.Is(err, http.ErrNotSupported) {
+			err = nil
+		}
 	}
-	return nil
+	if sent := c.release(); err == nil {
+		err = sent
+	}
+	return err
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -252,7 +252,7 @@ func serveMiddle(by, upstream string) error {
 		return err
 	}
 	server := httpapi.NewHTTPServer(h, slog.New(slog.DiscardHandler))
-	go server.Serve(ln)
+	go server.Serve(httpapi.Gather(ln))
 	defer server.Close()
 	fmt.Printf("http://%s\n", ln.Addr())
 	if name := os.Getenv(envProfile); name != "" {
