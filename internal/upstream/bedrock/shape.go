@@ -90,15 +90,12 @@ func (u *Upstream) api(route routing.Route, body *gateway.Body) (catalog.API, er
 // shapeMessages edits a Messages body: AWS's API has model and stream in the path
 // and version and betas in the body, the Messages API the other way round.
 func (u *Upstream) shapeMessages(route routing.Route, req gateway.Request, out *outgoing) (*gateway.Body, error) {
-	m, body := route.Model(), req.Body
-	betas, fields, err := u.betas(m, out.api, out, req.Head.Betas)
+	m := route.Model()
+	betas, body, err := u.trimmed(m, out.api, out, req.Head.Betas, req.Body)
 	if err != nil {
 		return nil, err
 	}
 	version := shapeVersion(m, out, req.Head.Version)
-	if body, err = without(body, fields); err != nil {
-		return nil, err
-	}
 	if native(out.api) {
 		out.version, out.betas = version, strings.Join(betas, ",")
 		edits := []jsonspan.Edit{
@@ -138,7 +135,7 @@ func (u *Upstream) shapeConverse(m *catalog.Model, body *gateway.Body, out *outg
 	if !ok || !ok2 {
 		return body, nil
 	}
-	betas, fields, err := u.betas(m, catalog.Converse, out, had)
+	betas, fields, err := u.betas(m, catalog.Converse, out, had, false)
 	if err != nil || slices.Equal(had, betas) {
 		return body, err
 	}
@@ -198,22 +195,35 @@ func (u *Upstream) Trim(route routing.Route, req gateway.Request) (gateway.Trimm
 		}
 		return t, nil
 	}
-	betas, fields, err := u.betas(m, api, out, req.Head.Betas)
-	if err != nil {
-		return t, err
-	}
-	if t.Betas = betas; api == catalog.Converse { // which has its own place for them
-		out.warnings = nil
-		t.Body, err = u.shapeConverse(m, req.Body, out)
+	if api == catalog.Converse { // which has its own place for them
+		if t.Betas, _, err = u.betas(m, api, new(outgoing), req.Head.Betas, false); err == nil {
+			t.Body, err = u.shapeConverse(m, req.Body, out)
+		}
 	} else {
-		t.Body, err = without(req.Body, fields)
+		t.Betas, t.Body, err = u.trimmed(m, api, out, req.Head.Betas, req.Body)
 	}
 	t.Warnings = out.warnings
 	return t, err
 }
 
+// trimmed gives the betas that AWS is told and the body without what goes with
+// the others.
+func (u *Upstream) trimmed(m *catalog.Model, api catalog.API, out *outgoing, have []string, body *gateway.Body) ([]string, *gateway.Body, error) {
+	moved, moves := formatMoved(m, api, body)
+	keep, fields, err := u.betas(m, api, out, have, moves)
+	if err != nil {
+		return nil, nil, err
+	}
+	if moves && slices.Contains(fields, betaFormat) {
+		body = moved
+	}
+	body, err = without(body, fields)
+	return keep, body, err
+}
+
 // betas gives what AWS is told, and the body fields that go with what it is not.
-func (u *Upstream) betas(m *catalog.Model, api catalog.API, out *outgoing, have []string) (keep, fields []string, err error) {
+// moves: betaFormat has another place.
+func (u *Upstream) betas(m *catalog.Model, api catalog.API, out *outgoing, have []string, moves bool) (keep, fields []string, err error) {
 	if u.opts.Betas == Pass {
 		return have, nil, nil
 	}
@@ -243,8 +253,13 @@ func (u *Upstream) betas(m *catalog.Model, api catalog.API, out *outgoing, have 
 		}
 		fields = append(fields, s.Fields...)
 		said := "beta " + b + " was left out: AWS refuses it for " + m.FirstPartyID
-		if len(s.Fields) > 0 {
-			said += ", and with it " + strings.Join(s.Fields, ", ")
+		gone := s.Fields
+		if moves && slices.Contains(gone, betaFormat) {
+			gone = slices.DeleteFunc(slices.Clone(gone), func(f string) bool { return f == betaFormat })
+			said += "; its " + betaFormat + " was sent as " + formatThere
+		}
+		if len(gone) > 0 {
+			said += ", and with it " + strings.Join(gone, ", ")
 		}
 		out.warnings = append(out.warnings, said)
 	}
