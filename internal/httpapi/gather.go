@@ -7,7 +7,7 @@ import (
 )
 
 // Gather lets an answer of 2 to 64 KB leave in one write. net/http's buffer towards
-// a client has 4 KB, and what is larger takes three; under TLS each record, of
+// a client has 4 KB, and what is larger takes two or three; under TLS each record, of
 // 1,400 bytes at first, is one. Clear text and TLS both go through it: it stands
 // right on the network. Without it all works the same, in more writes.
 func Gather(ln net.Listener) net.Listener { return &gatherer{Listener: ln} }
