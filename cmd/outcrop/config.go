@@ -159,6 +159,15 @@ func (c configCheckCmd) Run(con console) error {
 		if name == "upstream_key" || name == "bedrock_key" {
 			v = "(secret)"
 		}
+		switch v.(type) {
+		case map[string]any, []any:
+			line, err := yaml.MarshalWithOptions(v, yaml.Flow(true))
+			if err != nil {
+				return err
+			}
+			v = strings.TrimSpace(string(line))
+		default:
+		}
 		fmt.Fprintf(con.Out, "%s: %v\n", name, v)
 	}
 	fmt.Fprintf(con.Err, "%s is good\n", path)

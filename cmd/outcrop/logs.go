@@ -52,12 +52,12 @@ func openArchive(ctx context.Context, data string, con console) (*activity.Archi
 }
 
 // callFilter is which calls are meant.
-type callFilter struct {
+type callFilter struct { // OUTCROP_MODEL and OUTCROP_REGION are serve's, and filter nothing here
 	Since     moment      `placeholder:"TIME" help:"From then on: a time (2026-11-22, 2026-11-22T13:00, RFC 3339), or how long ago (90m, 24h, 7d)."`
 	Until     moment      `placeholder:"TIME" help:"Before then."`
-	Key       string      `placeholder:"ID" help:"Of this key."`
-	ModelID   string      `name:"model" placeholder:"ID" help:"Of this model, by any id that the call named or the catalog has."`
-	Region    string      `placeholder:"REGION" help:"In this Region."`
+	Key       string      `placeholder:"ID" env:"OUTCROP_CALLS_KEY" help:"Of this key."`
+	ModelID   string      `name:"model" placeholder:"ID" env:"OUTCROP_CALLS_MODEL" help:"Of this model, by any id that the call named or the catalog has."`
+	Region    string      `placeholder:"REGION" env:"OUTCROP_CALLS_REGION" help:"In this Region."`
 	Session   string      `placeholder:"ID" help:"Of this session of Claude Code."`
 	Operation string      `placeholder:"NAME" help:"Of this operation: InvokeModel, ConverseStream, CreateMessage …"`
 	Status    statusRange `placeholder:"STATUS" help:"With this status: 429, 4xx, 5xx, ok or failed."`

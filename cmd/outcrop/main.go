@@ -86,8 +86,12 @@ func run(ctx context.Context, args []string, con console) (code int) {
 		fmt.Fprintln(con.Err, "outcrop:", err)
 		return exitFailed
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0, len(args) == 1 && args[0] == "help":
 		args = []string{"--help"}
+	case len(args) == 1 && args[0] == "--version":
+		args = []string{"version"}
+	default:
 	}
 	k, err := parser.Parse(args)
 	if err != nil {

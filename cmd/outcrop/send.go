@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -65,6 +66,9 @@ func (c *sendCmd) Run(ctx context.Context, con console) error {
 	a, err := c.ask(ctx, t, p, stream, out)
 	if err != nil {
 		out.newline()
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return tell(err, "no whole answer within %v; --timeout gives it longer", c.Timeout)
+		}
 		return t.explain(err)
 	}
 	if c.JSON && !stream {

@@ -32,7 +32,7 @@ type targetOption struct {
 const targetHelp = `Who is asked, with which credentials:
 
   --endpoint URL                        that one, the environment's
-  --aws                                 the real Amazon Bedrock, the environment's; it is billed
+  --aws                                 the real Amazon Bedrock, the environment's; it bills calls of models
   ANTHROPIC_BEDROCK_BASE_URL or AWS_ENDPOINT_URL_BEDROCK_RUNTIME is set
                                         that one, the environment's (this is what outcrop env does)
   otherwise                             the server on the data folder, with its first access key

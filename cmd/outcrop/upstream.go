@@ -42,6 +42,9 @@ func (s *server) openUpstream(o *serveOptions, self netip.AddrPort, hop string, 
 		if err == nil {
 			return nil
 		}
+		if o.Model != "" || o.EngineDir != "" { // somebody wants that one
+			return fmt.Errorf("--model, --engine-dir: %w", err)
+		}
 		s.Note = fmt.Sprintf("no local engine (%v); the scripted upstream echoes instead", err)
 		return s.openScripted(scripted.Scenario{})
 	case o.Upstream == "bedrock":

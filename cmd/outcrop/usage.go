@@ -20,9 +20,9 @@ type usageCmd struct {
 	By      []activity.Dimension `default:"day,model" placeholder:"WHAT" help:"What to tell apart, in this order: hour, day, month, key, model, profile, region, endpoint, session, tag. Default: ${default}."`
 	Since   moment               `placeholder:"TIME" help:"From then on, by the hour: a time in the zone (2026-11-22, 2026-11-22T13:00), or how long ago (24h, 7d)."`
 	Until   moment               `placeholder:"TIME" help:"Before then."`
-	Key     string               `placeholder:"ID" help:"Of this key."`
-	ModelID string               `name:"model" placeholder:"ID" help:"Of this model, by any id that the call named or the catalog has."`
-	Region  string               `placeholder:"REGION" help:"In this Region."`
+	Key     string               `placeholder:"ID" env:"OUTCROP_CALLS_KEY" help:"Of this key."`
+	ModelID string               `name:"model" placeholder:"ID" env:"OUTCROP_CALLS_MODEL" help:"Of this model, by any id that the call named or the catalog has."`
+	Region  string               `placeholder:"REGION" env:"OUTCROP_CALLS_REGION" help:"In this Region."`
 	Kind    string               `name:"endpoint-kind" placeholder:"KIND" help:"Of this kind of endpoint: global, geographic, in-Region."`
 	Session string               `placeholder:"ID" help:"Of this session of Claude Code."`
 	Tag     string               `placeholder:"NAME=VALUE" help:"With this request metadata."`
