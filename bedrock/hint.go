@@ -10,6 +10,9 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
+// headerGatewayHint is where an Outcrop says what to do about an error.
+const headerGatewayHint = "X-Outcrop-Hint"
+
 // hints: what the service's words mean in practice, by a part of them. The first
 // that fits counts.
 var hints = [...]struct{ part, hint string }{

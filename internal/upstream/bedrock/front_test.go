@@ -410,8 +410,8 @@ func TestFrontEstimate(t *testing.T) {
 		{opus5, "us-west-2", true},
 		{"anthropic.claude-opus-5", "me-south-1", true},
 	} {
-		f := openFront(t, playAWS(t, nil))
 		for _, op := range []tell{tells[len(tells)-1], {path: "/anthropic/v1/messages/count_tokens", body: `{"model":"%m","messages":[{"role":"user","content":"%s"}]}`}} {
+			f := openFront(t, playAWS(t, nil))
 			s, err := f.ask(op, tt.model, tt.region, "count", "How many?")
 			if err != nil {
 				t.Fatal(err)
@@ -419,6 +419,7 @@ func TestFrontEstimate(t *testing.T) {
 			if s.status != 200 || s.estimate != tt.estimate || !bytes.Contains(bytes.ToLower(s.body), []byte("tokens")) {
 				t.Errorf("%s of %s: %d estimate %t %s", op.path, tt.model, s.status, s.estimate, s.body)
 			}
+			f.Close() // waits for the record
 			recs := f.records.Records()
 			if rec := recs[len(recs)-1]; rec.Estimated != tt.estimate || tt.estimate != (len(rec.Warnings) > 0) {
 				t.Errorf("%s of %s: recorded %+v", op.path, tt.model, rec)
