@@ -58,8 +58,9 @@ func (x *exchange) dropped(places []string) {
 type converseStreamWriter struct {
 	x      *exchange
 	meter  *gateway.Meter
-	stream *converse.Stream
-	named  int // places that were left out and are in the record; the header is gone
+	asked  *converse.Settings
+	stream *converse.Stream // of what is translated; nil: nothing yet
+	named  int              // places that were left out and are in the record; the header is gone
 	begun  bool
 	buf    []byte
 	kept   *[]byte
@@ -68,10 +69,7 @@ type converseStreamWriter struct {
 func (w *converseStreamWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	w.begun, w.meter, w.kept = true, m, w.x.room()
 	w.buf = *w.kept
-	e := meta.Settings.Envelope()
-	e.Lossy = w.x.Gateway.Lossy
-	w.stream = converse.NewStream(e)
-	w.stream.Latency = m.Elapsed
+	w.asked = meta.Settings
 	w.x.announce(meta)
 	w.x.w.Header().Set("Content-Type", bedrockapi.TypeEventStream)
 	w.x.promiseCost(meta, m)
@@ -87,6 +85,12 @@ func (w *converseStreamWriter) Frame(f gateway.Frame) error {
 			w.buf = eventstream.AppendEvent(w.buf, f.Event, "application/json", f.Data)
 		}
 		return nil
+	}
+	if w.stream == nil {
+		e := w.asked.Envelope()
+		e.Lossy = w.x.Gateway.Lossy
+		w.stream = converse.NewStream(e)
+		w.stream.Latency = w.meter.Elapsed
 	}
 	events, err := w.stream.Event(f.Event, f.Data)
 	if dropped := w.stream.Dropped(); len(dropped) > w.named {
