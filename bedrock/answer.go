@@ -29,8 +29,8 @@ func (b *backend) answer(c *call, res *http.Response) (*http.Response, error) {
 			return res, &Error{Code: codeConnection, Status: res.StatusCode, Message: "the answer broke off", RequestID: res.Header.Get("Request-Id"), Region: c.at.region, cause: err}
 		}
 		e.Hint, e.Region = b.hint(c, e), c.at.region
-		if said := res.Header.Get(headerGatewayHint); said != "" { // it knows more than we do
-			e.Hint = said
+		if e.Hint == "" {
+			e.Hint = res.Header.Get(headerGatewayHint)
 		}
 		b.again(c, res, e.kind, e.Status)
 		return res, e

@@ -115,13 +115,13 @@ func TestHintsOfTheCatalog(t *testing.T) {
 	}
 }
 
-// A gateway knows more of its models than the catalog here.
+// Where the catalog here knows nothing to do, a gateway may.
 func TestHintOfTheGateway(t *testing.T) {
 	f := serve(t, func(_ int, w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Outcrop-Hint", "ask the team for this model")
 		failing(400, "ValidationException", `{"message":"The provided model identifier is invalid."}`)(0, w, r)
 	})
-	_, err := connect(t, f).Messages.New(t.Context(), hello(anthropic.ModelClaudeOpus4_6))
+	_, err := connect(t, f).Messages.New(t.Context(), hello("anthropic.claude-of-tomorrow"))
 	var e *bedrock.Error
 	if !errors.As(err, &e) || e.Hint != "ask the team for this model" {
 		t.Error(err)
