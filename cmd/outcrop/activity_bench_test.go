@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,8 +36,8 @@ func (n *nowhere) SetReadDeadline(time.Time) error  { return nil }
 // BenchmarkActivity is a call through the whole server, without a network: signed,
 // routed, answered by a script, metered, and logged in each mode or not at all.
 // Sixteen callers at once, as a server has them: in power mode those who wait for
-// the disk wait together. cpu-ns/op is the process's CPU, index and all, and what
-// the modes are compared by.
+// the disk wait together. cpu-ns/op is the process's CPU, index and all. p50-ns is
+// of calls whose model takes 20 ms ("slow"; the others' is a queue for the CPU).
 func BenchmarkActivity(b *testing.B) {
 	text := strings.Repeat("abcdefghijklmnop", 128)
 	scenario := filepath.Join(b.TempDir(), "answer.yaml")
@@ -43,9 +45,18 @@ func BenchmarkActivity(b *testing.B) {
 		b.Fatal(err)
 	}
 	body := []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":100000,"messages":[{"role":"user","content":"` + strings.Repeat("Hello, world. ", 150) + `"}]}`)
-	for _, call := range []string{"invoke", "invoke-with-response-stream"} {
+	slow := filepath.Join(b.TempDir(), "slow.yaml")
+	if err := os.WriteFile(slow, []byte("rules:\n- answer: {delay: 20ms, content: [{text: "+text+"}]}\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"invoke", "invoke-with-response-stream", "invoke-slow"} {
+		call, isSlow := strings.CutSuffix(name, "-slow")
+		scenario := scenario
+		if isSlow {
+			scenario = slow
+		}
 		for _, mode := range []string{"off", "default", "power", "relaxed"} {
-			b.Run(call+"/"+mode, func(b *testing.B) {
+			b.Run(name+"/"+mode, func(b *testing.B) {
 				o := &serveOptions{Listen: "127.0.0.1:0", Log: "off", Metrics: "loopback", dataOption: dataOption{Data: filepath.Join(b.TempDir(), "data")},
 					answerOptions: answerOptions{Region: "us-west-2", Upstream: "scripted:" + scenario}}
 				if o.ActivityOff = mode == "off"; !o.ActivityOff {
@@ -90,16 +101,26 @@ func BenchmarkActivity(b *testing.B) {
 				b.SetParallelism(max(16/runtime.GOMAXPROCS(0), 1))
 				cpu := processCPU(b)
 				b.ResetTimer()
+				var mu sync.Mutex
+				var took []time.Duration
 				b.RunParallel(func(p *testing.PB) {
+					mine := make([]time.Duration, 0, b.N)
 					for p.Next() {
+						begun := time.Now()
 						one()
+						mine = append(mine, time.Since(begun))
 					}
+					mu.Lock()
+					took = append(took, mine...)
+					mu.Unlock()
 				})
 				b.StopTimer()
 				if err := s.shutdown(); err != nil { // with what it still has to write and to index
 					b.Fatal(err)
 				}
 				b.ReportMetric(float64(processCPU(b)-cpu)/float64(b.N), "cpu-ns/op")
+				slices.Sort(took)
+				b.ReportMetric(float64(took[len(took)/2]), "p50-ns")
 				if status := failed.Load(); status != 0 {
 					b.Fatalf("status %d", status)
 				}
