@@ -104,6 +104,17 @@ type answerOptions struct {
 
 // BeforeResolve gives the parse what the configuration file says.
 func (o *answerOptions) BeforeResolve(k *kong.Kong, ctx *kong.Context) error {
+	s, err := settingsOf(k, ctx)
+	if err != nil {
+		return err
+	}
+	ctx.AddResolver(s.resolver())
+	return nil
+}
+
+// settingsOf are those of the file that --config names, or of the default one,
+// held to the flags of serve.
+func settingsOf(k *kong.Kong, ctx *kong.Context) (settings, error) {
 	named := ""
 	for _, f := range ctx.Selected().Flags {
 		if f.Name == "config" {
@@ -112,13 +123,12 @@ func (o *answerOptions) BeforeResolve(k *kong.Kong, ctx *kong.Context) error {
 	}
 	s, path, err := loadSettings(named)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.check(serveFlags(k.Model)); err != nil {
-		return fmt.Errorf("config %s: %w", path, err)
+		return nil, fmt.Errorf("config %s: %w", path, err)
 	}
-	ctx.AddResolver(s.resolver())
-	return nil
+	return s, nil
 }
 
 // serveFlags are what a configuration file may set, whichever command reads it.

@@ -37,18 +37,9 @@ type bookOptions struct {
 // BeforeResolve takes the prices of the configuration file, and nothing else of
 // it.
 func (o *bookOptions) BeforeResolve(k *kong.Kong, ctx *kong.Context) error {
-	named := ""
-	for _, f := range ctx.Selected().Flags {
-		if f.Name == "config" {
-			named = ctx.FlagValue(f).(string)
-		}
-	}
-	s, path, err := loadSettings(named)
+	s, err := settingsOf(k, ctx)
 	if err != nil {
 		return err
-	}
-	if err := s.check(serveFlags(k.Model)); err != nil {
-		return fmt.Errorf("config %s: %w", path, err)
 	}
 	if prices, ok := s["prices"]; ok {
 		ctx.AddResolver(settings{"prices": prices}.resolver())
