@@ -24,7 +24,7 @@ build:
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/outcrop
 
 vet:
-	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted" >&2; exit 1; }
 	@go vet ./...
 	@cd test/clients && go vet ./...
 
