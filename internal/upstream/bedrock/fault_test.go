@@ -221,6 +221,33 @@ func TestWatch(t *testing.T) {
 			}
 		})
 	})
+	// The timer is not set at each read: it finds out by itself how long one takes.
+	for name, pause := range map[string]time.Duration{"silence": 3 * time.Second, "silence after a slow reader": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				body, begin := open(t, limits)
+				for _, f := range frames[:len(frames)-2] {
+					body.parts <- f
+				}
+				s, err := begin()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Close()
+				for range frames[:len(frames)-2] {
+					time.Sleep(pause)
+					if _, err := s.Next(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				time.Sleep(pause)
+				began := time.Now()
+				if _, err := s.Next(); !errors.Is(err, errSilent) || time.Since(began) != limits.Idle {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+			})
+		})
+	}
 	t.Run("no content", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()

@@ -2,7 +2,6 @@ package bedrock
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -10,8 +9,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
@@ -311,99 +308,4 @@ func (s *events) next() (gateway.Frame, error) {
 	default:
 		return gateway.Frame{Event: event, Data: e.Data}, nil
 	}
-}
-
-// watch cuts an attempt off when it takes too long. Its timer is the only thing
-// beside the reading goroutine.
-type watch struct {
-	parent, ctx context.Context
-	cancel      context.CancelCauseFunc
-	idle        time.Duration
-	timer       *time.Timer
-	content     atomic.Bool // it has begun
-}
-
-// Reasons to cut an attempt off.
-var (
-	errNoContent = errors.New("no content came in time")
-	errSilent    = errors.New("the stream fell silent")
-	errClosed    = errors.New("closed")
-)
-
-// endWait is how long the end of a stream is waited for when all has come.
-const endWait = 2 * time.Second
-
-func newWatch(parent context.Context, o Options) (context.Context, *watch) {
-	ctx, cancel := context.WithCancelCause(parent)
-	w := &watch{parent: parent, ctx: ctx, cancel: cancel, idle: o.Idle}
-	if o.FirstContent > 0 {
-		w.timer = time.AfterFunc(o.FirstContent, w.fire)
-	}
-	return ctx, w
-}
-
-func (w *watch) fire() {
-	if w.content.Load() {
-		w.cancel(errSilent)
-	} else {
-		w.cancel(errNoContent)
-	}
-}
-
-func (w *watch) stop() {
-	if w.timer != nil {
-		w.timer.Stop()
-	}
-}
-
-// begun: content has come; from now on silence is what is watched.
-func (w *watch) begun() {
-	w.stop()
-	w.content.Store(true)
-}
-
-// arm starts the timer for one read, once the content has begun.
-func (w *watch) arm(last bool) {
-	d := w.idle
-	if last {
-		d = endWait
-	}
-	if !w.content.Load() || d <= 0 {
-		return
-	}
-	if w.timer == nil {
-		w.timer = time.AfterFunc(d, w.fire)
-		return
-	}
-	w.timer.Reset(d)
-}
-
-func (w *watch) disarm() {
-	if w.content.Load() {
-		w.stop()
-	}
-}
-
-// why gives the reason of an error that cutting off has caused.
-func (w *watch) why(err error) error {
-	switch cause := context.Cause(w.ctx); {
-	case w.parent.Err() != nil:
-		return w.parent.Err()
-	case cause == errNoContent:
-		return messages.Errorf(messages.ModelTimeout, "The model sent no content in time.").WithCause(&routing.Fault{MayBill: true, Err: cause})
-	case cause == errSilent:
-		return messages.Errorf(messages.ModelTimeout, "The model's stream fell silent.").WithCause(&routing.Fault{MayBill: true, Err: cause})
-	default:
-		return err
-	}
-}
-
-// end lets go of the attempt and gives the reason of its error, if it had one.
-func (w *watch) end(err error) error {
-	w.stop()
-	if err != nil {
-		err = w.why(err)
-	}
-	w.cancel(errClosed)
-	return err
 }
