@@ -21,8 +21,8 @@ import (
 // as strictly as the top level: a parser that disagrees could show another feature.
 type detector struct {
 	catalog *catalog.Catalog
-	refused sync.Map // refusal -> []pattern
-	named   sync.Map // feature -> []pattern
+	refused sync.Map // refusal -> *patterns
+	named   sync.Map // feature -> *patterns
 }
 
 type refusal struct {
@@ -38,7 +38,49 @@ type pattern struct {
 	steps   []string
 	keys    []*jsonspan.Keys // of each step that is a member
 	value   string
-	needle  []byte // occurs in each body that matches, unless it is escaped
+	needle  []byte // a quote and what follows it, in each body that matches, unless it is escaped; nil: none
+}
+
+// patterns are those that are looked for together.
+type patterns struct {
+	all     []pattern
+	after   [256][]int // those whose needle has that byte behind its quote
+	without bool       // some have no needle
+}
+
+func (ps *patterns) add(p pattern) {
+	if len(p.needle) < len(`"x`) {
+		ps.without = true
+	} else {
+		ps.after[p.needle[1]] = append(ps.after[p.needle[1]], len(ps.all))
+	}
+	ps.all = append(ps.all, p)
+}
+
+// among says, in one pass, of which patterns the needle occurs in data; nil: of
+// none, and each has one.
+func (ps *patterns) among(data []byte) (may []bool) {
+	if ps.without {
+		may = make([]bool, len(ps.all))
+		for i, p := range ps.all {
+			may[i] = len(p.needle) < len(`"x`)
+		}
+	}
+	for {
+		at := bytes.IndexByte(data, '"')
+		if at < 0 || at+1 == len(data) {
+			return may
+		}
+		for _, i := range ps.after[data[at+1]] {
+			if bytes.HasPrefix(data[at:], ps.all[i].needle) {
+				if may == nil {
+					may = make([]bool, len(ps.all))
+				}
+				may[i] = true
+			}
+		}
+		data = data[at+1:]
+	}
 }
 
 func parsePattern(feature, s string) pattern {
@@ -68,15 +110,15 @@ func parsePattern(feature, s string) pattern {
 }
 
 // at lists the patterns of the features that the model has at that level.
-func (d *detector) at(key refusal) []pattern {
+func (d *detector) at(key refusal) *patterns {
 	if v, ok := d.refused.Load(key); ok {
-		return v.([]pattern)
+		return v.(*patterns)
 	}
-	var ps []pattern
+	ps := new(patterns)
 	for _, f := range d.catalog.Features() {
 		if key.model.Feature(f.Name, key.api).Level == key.level {
 			for _, s := range f.Detect {
-				ps = append(ps, parsePattern(f.Name, s))
+				ps.add(parsePattern(f.Name, s))
 			}
 		}
 	}
@@ -90,15 +132,15 @@ func (d *detector) used(body *Body, m *catalog.Model, api catalog.API, level cat
 }
 
 // of lists the patterns of one feature.
-func (d *detector) of(name string) []pattern {
+func (d *detector) of(name string) *patterns {
 	if v, ok := d.named.Load(name); ok {
-		return v.([]pattern)
+		return v.(*patterns)
 	}
-	var ps []pattern
+	ps := new(patterns)
 	for _, f := range d.catalog.Features() {
 		if f.Name == name {
 			for _, s := range f.Detect {
-				ps = append(ps, parsePattern(f.Name, s))
+				ps.add(parsePattern(f.Name, s))
 			}
 		}
 	}
@@ -116,11 +158,20 @@ func (d *detector) title(name string) string {
 }
 
 // shown gives the features of the patterns that the body matches.
-func shown(body *Body, ps []pattern) ([]string, error) {
+func shown(body *Body, ps *patterns) ([]string, error) {
 	var found []string
 	search := search{escaped: hidesWords(body.data)}
-	for i := range ps {
-		search.pattern = &ps[i]
+	var may []bool
+	if !search.escaped {
+		if may = ps.among(body.data); may == nil {
+			return nil, nil
+		}
+	}
+	for i := range ps.all {
+		if may != nil && !may[i] {
+			continue
+		}
+		search.pattern = &ps.all[i]
 		where, step := bytes.TrimLeft(body.data, " \t\r\n"), 0
 		if search.steps[0] != "**" {
 			v, ok := body.Get(search.steps[0])
@@ -146,6 +197,9 @@ func shown(body *Body, ps []pattern) ([]string, error) {
 // hidesWords says that a word may be written with escapes. Those of <, > and &,
 // which Go writes, and of letters beyond ASCII, which Python writes, hide none.
 func hidesWords(data []byte) bool {
+	if bytes.IndexByte(data, '\\') < 0 {
+		return false
+	}
 	if bytes.Contains(data, []byte(`\/`)) {
 		return true
 	}

@@ -228,6 +228,40 @@ func TestFeaturesAreNotSeenInTheCallersJSON(t *testing.T) {
 	}
 }
 
+// One pass finds what a search for each needle finds.
+func TestAmong(t *testing.T) {
+	g, _ := newGateway(t, &canned{})
+	all := new(patterns)
+	for _, f := range g.Catalog.Features() {
+		for _, s := range f.Detect {
+			all.add(parsePattern(f.Name, s))
+		}
+	}
+	var bodies []string
+	var before string
+	for _, p := range all.all {
+		needle := string(p.needle)
+		bodies = append(bodies, needle, needle[:len(needle)-1], needle[1:], `""`+needle[1:], before+needle)
+		before += needle + "x"
+	}
+	for _, body := range bodies {
+		may, none := all.among([]byte(body)), true
+		for i, p := range all.all {
+			want := strings.Contains(body, string(p.needle))
+			if none = none && !want; may != nil && may[i] != want || may == nil && want {
+				t.Errorf("%.100q: %q: %t", body, p.needle, want)
+			}
+		}
+		if none != (may == nil) {
+			t.Errorf("%.100q: %v", body, may)
+		}
+	}
+	all.add(parsePattern("any", "x[].type=*"))
+	if may := all.among([]byte("{}")); may == nil || !may[len(may)-1] || may[0] {
+		t.Errorf("a pattern without a needle may match anything: %v", may)
+	}
+}
+
 func TestHidesWords(t *testing.T) {
 	for data, want := range map[string]bool{
 		`plain`: false, `\u003c \u003e \u0026 \u00e9 \u2028 \n \"`: false, `\u001b[0m`: false,
