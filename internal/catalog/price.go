@@ -7,7 +7,6 @@ import (
 	"math/big"
 	"math/bits"
 	"strconv"
-	"strings"
 
 	"github.com/outcrop-dev/outcrop/internal/messages"
 )
@@ -21,11 +20,17 @@ func (n Nanodollars) USD() string {
 	if n < 0 {
 		sign, u = "-", -u
 	}
-	frac := strings.TrimRight(fmt.Sprintf("%09d", u%1e9), "0")
-	for len(frac) < 2 {
-		frac += "0"
+	const least = 2 // places
+	var room [32]byte
+	b := append(room[:0], sign...)
+	b = strconv.AppendUint(b, u/1e9, 10)
+	point := len(b)
+	b = strconv.AppendUint(b, 1e9+u%1e9, 10) // its leading 1 stands where the point goes
+	b[point] = '.'
+	for len(b) > point+1+least && b[len(b)-1] == '0' {
+		b = b[:len(b)-1]
 	}
-	return sign + strconv.FormatUint(u/1e9, 10) + "." + frac
+	return string(b)
 }
 
 // Rates are nanodollars per million tokens, by class. CacheWrite1h is 0 where

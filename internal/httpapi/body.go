@@ -44,32 +44,34 @@ func (b *Budget) take(n int64) bool {
 func (b *Budget) give(n int64) { b.used.Add(-n) }
 
 // readBody reads the whole body, at most limit bytes, within the budget and not
-// below the least rate. release gives the budget back.
-func (x *exchange) readBody(limit int64) (body []byte, release func(), err error) {
+// below the least rate. It is in the budget until the exchange is over.
+func (x *exchange) readBody(limit int64) (body []byte, err error) {
 	if enc := x.r.Header.Get("Content-Encoding"); enc != "" && !strings.EqualFold(enc, "identity") {
-		return nil, nil, messages.Errorf(messages.InvalidRequest, "The content encoding %q is not supported; send the body as it is.", enc)
+		return nil, messages.Errorf(messages.InvalidRequest, "The content encoding %q is not supported; send the body as it is.", enc)
 	}
 	if x.r.ContentLength > limit {
-		return nil, nil, x.tooLarge(limit)
+		return nil, x.tooLarge(limit)
 	}
 	size := x.r.ContentLength
 	if size < 0 {
 		size = 64 << 10 // chunked: grows below
 	}
-	var held int64
-	release = func() { x.Bodies.give(held) }
+	defer func() {
+		if err != nil {
+			x.release()
+		}
+	}()
 	grow := func(n int64) error {
 		if !x.Bodies.take(n) {
-			release()
 			e := messages.Errorf(messages.Unavailable, "The server holds as many request bodies as it may. Try again.")
 			e.RetryAfter = time.Second
 			return e
 		}
-		held += n
+		x.held += n
 		return nil
 	}
 	if err := grow(size); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	defer x.rc.SetReadDeadline(time.Time{}) // net/http watches for a client that leaves
 	buf := make([]byte, 0, size+1)          // one more byte, to see the end
@@ -78,7 +80,7 @@ func (x *exchange) readBody(limit int64) (body []byte, release func(), err error
 		if len(buf) == cap(buf) {
 			n := int64(cap(buf))
 			if err := grow(n); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 			buf = append(make([]byte, 0, 2*n), buf...)
 		}
@@ -90,18 +92,23 @@ func (x *exchange) readBody(limit int64) (body []byte, release func(), err error
 		buf = buf[:len(buf)+n]
 		switch {
 		case int64(len(buf)) > limit:
-			release()
-			return nil, nil, x.tooLarge(limit)
+			return nil, x.tooLarge(limit)
 		case errors.Is(err, io.EOF):
-			return buf, release, nil
+			return buf, nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			release()
 			x.w.Header().Set("Connection", "close")
-			return nil, nil, messages.Errorf(messages.InvalidRequest, "The request body came slower than %d bytes a second.", bodyRate).WithCause(err)
+			return nil, messages.Errorf(messages.InvalidRequest, "The request body came slower than %d bytes a second.", bodyRate).WithCause(err)
 		case err != nil:
-			release()
-			return nil, nil, messages.Errorf(messages.InvalidRequest, "The request body broke off.").WithCause(err)
+			return nil, messages.Errorf(messages.InvalidRequest, "The request body broke off.").WithCause(err)
 		}
+	}
+}
+
+// release gives the budget back.
+func (x *exchange) release() {
+	if x.held > 0 {
+		x.Bodies.give(x.held)
+		x.held = 0
 	}
 }
 

@@ -9,11 +9,10 @@ import (
 // message serves the Messages API and its token count. Whether it streams is in
 // the body, so the writer is chosen by the gateway's reading of it.
 func (x *exchange) message() error {
-	call, release, err := x.call(x.limit(MaxMessagesBody))
+	call, err := x.call(x.limit(MaxMessagesBody))
 	if err != nil {
 		return err
 	}
-	defer release()
 	if x.op == bedrockapi.CountMessage || x.op == bedrockapi.CountMessageBare {
 		return x.do(call, &jsonWriter{x: x})
 	}

@@ -20,24 +20,23 @@ const (
 // optionsOf reads the X-Amzn-Bedrock-* headers. That metadata is signed is for
 // package identity to see.
 func optionsOf(h http.Header) (o gateway.Options, err error) {
-	var metadata string
-	for _, header := range []struct {
-		name string
-		into *string
-	}{
-		{bedrockapi.HeaderGuardrailID, &o.GuardrailID}, {bedrockapi.HeaderGuardrailVersion, &o.GuardrailVersion},
-		{bedrockapi.HeaderTrace, &o.Trace}, {bedrockapi.HeaderLatency, &o.Latency},
-		{bedrockapi.HeaderServiceTier, &o.ServiceTier}, {bedrockapi.HeaderMetadata, &metadata},
-	} {
-		switch v := h[header.name]; len(v) {
+	one := func(name string) (value string) {
+		switch v := h[name]; len(v) {
 		case 0:
 		case 1:
-			*header.into = v[0]
+			value = v[0]
 		default:
-			return o, messages.Errorf(messages.InvalidRequest, "The request has more than one %s header.", header.name)
+			if err == nil {
+				err = messages.Errorf(messages.InvalidRequest, "The request has more than one %s header.", name)
+			}
 		}
+		return value
 	}
-	if h[bedrockapi.HeaderMetadata] != nil {
+	o = gateway.Options{
+		GuardrailID: one(bedrockapi.HeaderGuardrailID), GuardrailVersion: one(bedrockapi.HeaderGuardrailVersion),
+		Trace: one(bedrockapi.HeaderTrace), Latency: one(bedrockapi.HeaderLatency), ServiceTier: one(bedrockapi.HeaderServiceTier),
+	}
+	if metadata := one(bedrockapi.HeaderMetadata); err == nil && h[bedrockapi.HeaderMetadata] != nil {
 		o.Metadata, err = metadataOf([]byte(metadata))
 	}
 	return o, err

@@ -18,11 +18,10 @@ import (
 // invoke serves InvokeModel and InvokeModelWithResponseStream: the Messages
 // dialect, as JSON or as event-stream frames.
 func (x *exchange) invoke() error {
-	call, release, err := x.call(x.limit(MaxInvokeBody))
+	call, err := x.call(x.limit(MaxInvokeBody))
 	if err != nil {
 		return err
 	}
-	defer release()
 	if x.op.Stream {
 		return x.stream(call, &frameWriter{x: x})
 	}
@@ -31,11 +30,10 @@ func (x *exchange) invoke() error {
 
 // converse serves Converse and ConverseStream.
 func (x *exchange) converse() error {
-	call, release, err := x.call(x.limit(MaxInvokeBody))
+	call, err := x.call(x.limit(MaxInvokeBody))
 	if err != nil {
 		return err
 	}
-	defer release()
 	call.Dialect = gateway.Converse
 	if x.op.Stream {
 		return x.stream(call, &converseStreamWriter{x: x})
@@ -47,11 +45,10 @@ func (x *exchange) converse() error {
 // base64, and it is the body that the limit is for.
 func (x *exchange) countTokens() error {
 	limit := x.limit(MaxInvokeBody)
-	call, release, err := x.call(int64(base64.StdEncoding.EncodedLen(int(limit))) + 1024)
+	call, err := x.call(int64(base64.StdEncoding.EncodedLen(int(limit))) + 1024)
 	if err != nil {
 		return err
 	}
-	defer release()
 	call.Decode = func(wire []byte) (gateway.Dialect, []byte, error) {
 		dialect, body, err := countedBody(wire)
 		if err == nil && int64(len(body)) > limit {
@@ -120,16 +117,16 @@ func (x *exchange) limit(surface int64) int64 {
 }
 
 // call reads what every model call has: credentials, body, headers.
-func (x *exchange) call(limit int64) (*gateway.Call, func(), error) {
+func (x *exchange) call(limit int64) (*gateway.Call, error) {
 	cred, err := x.Auth.Begin(x.r, x.authSurface())
 	if err != nil {
 		x.recordRefused(err)
-		return nil, nil, err
+		return nil, err
 	}
-	body, release, err := x.readBody(limit)
+	body, err := x.readBody(limit)
 	if err != nil {
 		x.recordRefused(err)
-		return nil, nil, err
+		return nil, err
 	}
 	h := x.r.Header
 	options, refused := optionsOf(h)
@@ -143,7 +140,7 @@ func (x *exchange) call(limit int64) (*gateway.Call, func(), error) {
 			ParentAgent: h.Get("X-Claude-Code-Parent-Agent-Id"), Prompt: h.Get("X-Claude-Code-Prompt-Id"),
 			Class: h.Get("X-Claude-Code-Request-Class"),
 		},
-	}, release, nil
+	}, nil
 }
 
 func (x *exchange) do(call *gateway.Call, w gateway.Writer) error {

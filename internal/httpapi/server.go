@@ -61,16 +61,31 @@ const HeaderHop = "X-Outcrop-Hop"
 type exchange struct {
 	*Server
 	w         http.ResponseWriter
-	rc        *http.ResponseController
+	rc        http.ResponseController
 	r         *http.Request
 	op        *bedrockapi.Operation
 	surface   bedrockapi.Surface
 	label     string // of the path, decoded, or what the body names in its place
 	requestID string
 	start     time.Time
-	begun     bool              // the status has been written
-	bounded   time.Time         // until when the write deadline is late enough
-	cost      func(http.Header) // nil: there is no trailer to set
+	begun     bool      // the status has been written
+	bounded   time.Time // until when the write deadline is late enough
+	held      int64     // of the budget for bodies
+	cost      func()    // nil: there is no trailer to set
+
+	values []string // of the headers that set has set
+	first  [16]string
+}
+
+// set sets a header of the answer. name is in canonical form. The values of all of
+// them are one piece of memory.
+func (x *exchange) set(name, value string) {
+	if x.values == nil {
+		x.values = x.first[:0]
+	}
+	n := len(x.values)
+	x.values = append(x.values, value)
+	x.w.Header()[name] = x.values[n : n+1 : n+1]
 }
 
 // begin writes the status; the headers are set.
@@ -129,15 +144,16 @@ func (x *exchange) write(p []byte, flush bool) error {
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{Server: s, w: w, rc: http.NewResponseController(w), r: r, start: s.Now(), requestID: newRequestID()}
+	x := &exchange{Server: s, w: w, rc: *http.NewResponseController(w), r: r, start: s.Now(), requestID: newRequestID()}
 	h := w.Header()
-	id := []string{x.requestID}
-	h[bedrockapi.HeaderRequestID], h["Request-Id"], h["X-Outcrop-Request-Id"] = id, id, id
-	h.Set("X-Outcrop-Upstream", s.Gateway.Upstream.Name())
+	x.set("X-Outcrop-Request-Id", x.requestID)
+	h[bedrockapi.HeaderRequestID], h["Request-Id"] = h["X-Outcrop-Request-Id"], h["X-Outcrop-Request-Id"]
+	x.set("X-Outcrop-Upstream", s.Gateway.Upstream.Name())
 	if r.ProtoMajor == 1 {
 		_ = x.rc.SetWriteDeadline(time.Time{}) // of the answer before
 	}
 	defer func() {
+		x.release()
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
 				panic(p)
@@ -260,11 +276,10 @@ func (x *exchange) control(answer func(*exchange, identity.Caller, []byte) error
 		if err != nil {
 			return err
 		}
-		body, release, err := x.readBody(x.limit(64 << 10))
+		body, err := x.readBody(x.limit(64 << 10))
 		if err != nil {
 			return err
 		}
-		defer release()
 		if caller, err = cred.Finish(sha256.Sum256(body)); err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func (w *converseStreamWriter) Begin(meta gateway.Meta, m *gateway.Meter) error 
 	w.buf = *w.kept
 	w.asked = meta.Settings
 	w.x.announce(meta)
-	w.x.w.Header().Set("Content-Type", bedrockapi.TypeEventStream)
+	w.x.set("Content-Type", bedrockapi.TypeEventStream)
 	w.x.promiseCost(meta, m)
 	w.x.begin(http.StatusOK)
 	return nil

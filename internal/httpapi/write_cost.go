@@ -1,8 +1,6 @@
 package httpapi
 
 import (
-	"net/http"
-
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
 )
@@ -14,11 +12,11 @@ const (
 	headerWouldCost = "X-Outcrop-Would-Cost-Usd" // where nothing is billed
 )
 
-func setCost(h http.Header, m *gateway.Meter, bills bool) {
+func (x *exchange) setCost(m *gateway.Meter, bills bool) {
 	billed, would := m.Cost()
-	h.Set(headerCost, dollars(billed))
+	x.set(headerCost, dollars(billed))
 	if !bills {
-		h.Set(headerWouldCost, dollars(would))
+		x.set(headerWouldCost, dollars(would))
 	}
 }
 
@@ -31,11 +29,11 @@ func dollars(n catalog.Nanodollars) string {
 
 // promiseCost declares the trailer; the status is not written yet.
 func (x *exchange) promiseCost(meta gateway.Meta, m *gateway.Meter) {
-	x.cost = func(h http.Header) { setCost(h, m, meta.Bills) }
-	h := x.w.Header()
-	h.Add("Trailer", headerCost)
-	if !meta.Bills {
-		h.Add("Trailer", headerWouldCost)
+	bills := meta.Bills // alone: a Meta is large
+	x.cost = func() { x.setCost(m, bills) }
+	x.set("Trailer", headerCost)
+	if !bills {
+		x.w.Header().Add("Trailer", headerWouldCost)
 	}
 }
 
@@ -43,6 +41,6 @@ func (x *exchange) promiseCost(meta gateway.Meta, m *gateway.Meter) {
 // costs.
 func (x *exchange) sayCost() {
 	if x.cost != nil {
-		x.cost(x.w.Header())
+		x.cost()
 	}
 }

@@ -39,9 +39,8 @@ func (w *frameWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	w.kept = w.x.room()
 	w.buf = *w.kept
 	w.x.announce(meta)
-	h := w.x.w.Header()
-	h.Set("Content-Type", bedrockapi.TypeEventStream)
-	h.Set(bedrockapi.HeaderContentType, "application/json")
+	w.x.set("Content-Type", bedrockapi.TypeEventStream)
+	w.x.set(bedrockapi.HeaderContentType, "application/json")
 	w.x.promiseCost(meta, m)
 	w.x.begin(http.StatusOK)
 	return nil

@@ -41,10 +41,9 @@ func (w *jsonWriter) Flush() error {
 	if w.body == nil {
 		return nil
 	}
-	h := w.x.w.Header()
 	if w.counts {
 		u := w.meter.Usage
-		set := func(name string, n int64) { h.Set(name, strconv.FormatInt(n, 10)) }
+		set := func(name string, n int64) { w.x.set(name, strconv.FormatInt(n, 10)) }
 		set(bedrockapi.HeaderInputTokens, u.InputTokens)
 		set(bedrockapi.HeaderOutputTokens, u.OutputTokens)
 		if u.CacheReadInputTokens > 0 || u.CacheCreationInputTokens > 0 {
@@ -54,10 +53,10 @@ func (w *jsonWriter) Flush() error {
 		set(bedrockapi.HeaderLatencyMS, w.meter.Elapsed().Milliseconds())
 	}
 	if !w.count {
-		setCost(h, w.meter, w.bills)
+		w.x.setCost(w.meter, w.bills)
 	}
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(w.body)))
+	w.x.set("Content-Type", "application/json")
+	w.x.set("Content-Length", strconv.Itoa(len(w.body)))
 	w.x.begin(http.StatusOK)
 	body := w.body
 	w.body = nil
@@ -72,22 +71,22 @@ func (x *exchange) announce(meta gateway.Meta) {
 			h[name] = values
 		}
 	}
-	h.Set("X-Outcrop-Region", meta.Region)
+	x.set("X-Outcrop-Region", meta.Region)
 	for _, warning := range meta.Warnings {
 		h.Add("X-Outcrop-Warning", headerSafe(warning))
 	}
 	x.dropped(meta.Dropped)
 	if meta.Estimate {
-		h.Set("X-Outcrop-Estimate", "true")
+		x.set("X-Outcrop-Estimate", "true")
 	}
 	if meta.RequestID != "" && meta.Bills {
-		h.Set(bedrockapi.HeaderRequestID, meta.RequestID)
-		h.Set("Request-Id", meta.RequestID)
+		x.set(bedrockapi.HeaderRequestID, meta.RequestID)
+		h["Request-Id"] = h[bedrockapi.HeaderRequestID]
 	}
 	if tier := x.r.Header.Get(bedrockapi.HeaderServiceTier); tier != "" {
-		h.Set(bedrockapi.HeaderServiceTier, tier)
+		x.set(bedrockapi.HeaderServiceTier, tier)
 	}
 	if latency := x.r.Header.Get(bedrockapi.HeaderLatency); latency != "" {
-		h.Set(bedrockapi.HeaderLatency, latency)
+		x.set(bedrockapi.HeaderLatency, latency)
 	}
 }

@@ -28,9 +28,8 @@ func (w *sseWriter) Begin(meta gateway.Meta, m *gateway.Meter) error {
 	w.meter, w.begun, w.kept = m, true, w.x.room()
 	w.buf = *w.kept
 	w.x.announce(meta)
-	h := w.x.w.Header()
-	h.Set("Content-Type", "text/event-stream; charset=utf-8")
-	h.Set("Cache-Control", "no-cache")
+	w.x.set("Content-Type", "text/event-stream; charset=utf-8")
+	w.x.set("Cache-Control", "no-cache")
 	w.x.promiseCost(meta, m)
 	w.x.begin(http.StatusOK)
 	w.ping = newPinger(&w.mu, func() error {
