@@ -34,7 +34,17 @@ type accessCmd struct {
 }
 
 func (accessCmd) Help() string {
-	return `Model access of one account in one Region, by Amazon Bedrock's own operations. Who is asked, with which credentials:
+	return `Examples:
+
+  outcrop access list
+  outcrop access request claude-opus-4-6 --aws --region us-west-2
+
+Model access of one account in one Region, by Amazon Bedrock's own operations.
+
+` + controlHelp
+}
+
+const controlHelp = `Who is asked, with which credentials:
 
   --endpoint URL                     that one, the environment's
   --aws                              the real AWS, the environment's
@@ -42,7 +52,6 @@ func (accessCmd) Help() string {
   otherwise                          the server on the data folder, with its administrator's access key
 
 Without --aws or an endpoint the real AWS is never asked.`
-}
 
 // controlOption says whose control plane is asked.
 type controlOption struct {
@@ -162,6 +171,15 @@ type accessListCmd struct {
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
+func (accessListCmd) Help() string {
+	return `Examples:
+
+  outcrop access list
+  outcrop access list --aws --region eu-central-1
+
+` + controlHelp
+}
+
 // modelAccess is a row of the list.
 type modelAccess struct {
 	ID          string `json:"modelId"`
@@ -251,6 +269,15 @@ type accessOffersCmd struct {
 	JSON  bool   `name:"json" help:"Print JSON, the offer's token included."`
 }
 
+func (accessOffersCmd) Help() string {
+	return `Examples:
+
+  outcrop access offers claude-opus-4-6
+  outcrop access offers claude-opus-4-6 --aws
+
+` + controlHelp
+}
+
 func (a *accessOffersCmd) Run(ctx context.Context, con console) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -326,6 +353,17 @@ type accessRequestCmd struct {
 	Yes    bool     `env:"OUTCROP_ACCESS_YES" help:"Agree to the terms without being asked. Outcrop itself has no terms and does not ask."`
 }
 
+func (accessRequestCmd) Help() string {
+	return `Examples:
+
+  outcrop access request claude-opus-4-6
+  outcrop access request claude-opus-4-6 claude-sonnet-4-6 --aws --region us-west-2
+
+An agreement with AWS is a contract: its terms are shown, and asked about, first.
+
+` + controlHelp
+}
+
 func (a *accessRequestCmd) Run(ctx context.Context, con console) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // somebody may have to read
 	defer cancel()
@@ -386,7 +424,7 @@ func (a *accessRequestCmd) choose(offers []offer) (offer, error) {
 		}
 		ids = append(ids, id)
 	}
-	return offer{}, fmt.Errorf("the offers are %s: choose one with --offer", strings.Join(ids, ", "))
+	return offer{}, misuse("the offers are %s: choose one with --offer", strings.Join(ids, ", "))
 }
 
 // agree asks the person who has to: an agreement with AWS is a contract.
@@ -396,7 +434,7 @@ func agree(con console, model, terms string) error {
 		terms = u.String()
 	}
 	if !con.terminal() {
-		return fmt.Errorf("%s: its terms are at %s: read them, then say --yes", model, terms)
+		return misuse("%s: its terms are at %s: read them, then say --yes", model, terms)
 	}
 	fmt.Fprintf(con.Err, "The terms of %s: %s\nDo you agree to them? [y/N] ", model, terms)
 	answer, err := bufio.NewReader(con.In).ReadString('\n')
@@ -411,17 +449,24 @@ func agree(con console, model, terms string) error {
 
 type accessUseCaseCmd struct {
 	controlOption
-	File string `arg:"" optional:"" help:"JSON file with the form, - for standard input. Without it the form that was submitted is printed."`
+	File string `arg:"" optional:"" type:"existingfile" help:"JSON file with the form, - for standard input. Without it the form that was submitted is printed."`
 }
 
 func (accessUseCaseCmd) Help() string {
-	return `The form has these members, all of them strings:
+	return `Examples:
+
+  outcrop access use-case
+  outcrop access use-case form.json --aws
+
+The form has these members, all of them strings:
 
   {"companyName": "...", "companyWebsite": "https://...", "intendedUsers": "0",
    "industryOption": "...", "otherIndustryOption": "...", "useCases": "..."}
 
 intendedUsers is 0 for your own people, 1 for others, 2 for both. AWS takes the form once for all Regions, those that
-must be enabled excepted, and in us-east-1.`
+must be enabled excepted, and in us-east-1.
+
+` + controlHelp
 }
 
 func (a *accessUseCaseCmd) Run(ctx context.Context, con console) error {
@@ -473,6 +518,15 @@ func readForm(con console, name string) ([]byte, error) {
 type accessRevokeCmd struct {
 	controlOption
 	Models []string `arg:"" name:"model" help:"Models, by any of their ids."`
+}
+
+func (accessRevokeCmd) Help() string {
+	return `Examples:
+
+  outcrop access revoke claude-opus-4-6
+  outcrop access revoke claude-opus-4-6 --aws --region us-west-2
+
+` + controlHelp
 }
 
 func (a *accessRevokeCmd) Run(ctx context.Context, con console) error {

@@ -41,7 +41,7 @@ func TestRequestAsks(t *testing.T) {
 	}
 
 	said, code := outcrop("request", "--endpoint", notOutcrop.URL, "claude-opus-5")
-	if code != 1 || !strings.Contains(said, "its terms are at https://terms.example/eula: read them, then say --yes") || len(asked) != 1 {
+	if code != exitUsage || !strings.Contains(said, "its terms are at https://terms.example/eula: read them, then say --yes") || len(asked) != 1 {
 		t.Errorf("%d %s%v", code, said, asked)
 	}
 	said, code = outcrop("request", "--endpoint", notOutcrop.URL, "--yes", "claude-opus-5")

@@ -35,7 +35,7 @@ type adminOption struct {
 }
 
 type farOption struct {
-	Endpoint string `placeholder:"URL" help:"Ask the admin API of the server there, as the administrator whose credentials the environment has (AWS_ACCESS_KEY_ID and so on, or AWS_BEARER_TOKEN_BEDROCK). Without it the data folder is meant."`
+	Endpoint string `placeholder:"URL" help:"Ask the admin API of the server there, as the administrator whose credentials the environment has (AWS_ACCESS_KEY_ID and so on, or AWS_BEARER_TOKEN_BEDROCK). Without it ${here} is meant."`
 }
 
 const adminHelp = `
@@ -128,7 +128,7 @@ func (l localKeys) Limits(ctx context.Context, id string) (httpapi.LimitList, er
 
 func noSuchKey(err error, id string) error {
 	if errors.Is(err, identity.ErrNoKey) {
-		return tell(err, "no key has the id %q: %s key list", id, self())
+		return tell(bedrock.ErrNotFound, "no key has the id %q: %s key list", id, self())
 	}
 	return err
 }

@@ -164,7 +164,7 @@ func TestDocumentNames(t *testing.T) {
 
 // TestPromptOrder: what is asked comes after what it is asked about.
 func TestPromptOrder(t *testing.T) {
-	o := promptOption{Text: []string{"Summarise", "it."}, ModelID: defaultModel, MaxTokens: 8}
+	o := promptOption{Text: []string{"Summarise", "it."}, modelOption: modelOption{ModelID: defaultModel}}
 	p, err := o.prompt(console{In: strings.NewReader("a long text\n")})
 	if err != nil {
 		t.Fatal(err)

@@ -24,12 +24,14 @@ type backupCmd struct {
 }
 
 func (backupCmd) Help() string {
-	return `A consistent copy of the data folder, while its server runs: keys as they are sealed,
-model access, the activity log and its index. Every call that was answered before the
-backup began is in it; one that is under way will be there as interrupted.
+	return `Examples:
 
   outcrop backup /backups/outcrop-$(date +%F).tar.gz
   outcrop restore /backups/outcrop-2026-11-22.tar.gz --data /srv/outcrop
+
+A consistent copy of the data folder, while its server runs: keys as they are sealed,
+model access, the activity log and its index. Every call that was answered before the
+backup began is in it; one that is under way will be there as interrupted.
 
 Without the age key (key.txt, or --key-file) the keys in the backup cannot be opened:
 keep a copy of it elsewhere. What was asked and answered is not sealed.`
@@ -56,13 +58,13 @@ func (c *backupCmd) Run(ctx context.Context, con console) (err error) {
 	defer bar.done()
 	if c.File == "-" {
 		if isTerminal(con.Out) {
-			return errors.New("a backup is no text for a terminal: name a file, or pipe it")
+			return misuse("a backup is no text for a terminal: name a file, or pipe it")
 		}
 		return backup.Write(ctx, con.Out, c.Data, o)
 	}
 	dir := filepath.Dir(c.File)
 	if standsIn(c.Data, c.File) {
-		return fmt.Errorf("%s is in the data folder itself, which may be lost with it: name a file elsewhere", c.File)
+		return misuse("%s is in the data folder itself, which may be lost with it: name a file elsewhere", c.File)
 	}
 	o.Temp = dir
 	f, err := os.CreateTemp(dir, ".outcrop-backup-*.tmp")
@@ -121,16 +123,18 @@ func nameIn(folder, file string) (name string, in bool) {
 }
 
 type restoreCmd struct {
-	File string `arg:"" type:"path" help:"Backup to read; - is standard input."`
+	File string `arg:"" type:"existingfile" help:"Backup to read; - is standard input."`
 	dataOption
 }
 
 func (restoreCmd) Help() string {
-	return `Puts a backup into a data folder that is empty or not there; everything is checked
-before it gets its name. No server may be started with the folder before that.
+	return `Examples:
 
   outcrop restore outcrop-2026-11-22.tar.gz --data /srv/outcrop
-  outcrop serve --data /srv/outcrop`
+  outcrop serve --data /srv/outcrop
+
+Puts a backup into a data folder that is empty or not there; everything is checked
+before it gets its name. No server may be started with the folder before that.`
 }
 
 func (c *restoreCmd) Run(ctx context.Context, con console) error {

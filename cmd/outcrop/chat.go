@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -21,15 +20,18 @@ import (
 )
 
 type chatCmd struct {
-	targetOption
-	ModelID     string   `name:"model" short:"m" default:"${model}" env:"OUTCROP_MODEL_ID" placeholder:"ID" help:"Model: a Bedrock id, an ARN, or a name such as claude-sonnet-4-6. Default: ${default}."`
-	System      string   `placeholder:"TEXT" help:"System prompt."`
-	MaxTokens   int64    `default:"4096" placeholder:"N" help:"Most tokens of an answer. Default: ${default}."`
-	Temperature *float64 `placeholder:"T" help:"From 0 to 1, for models that take it."`
+	targetOption `set:"aws=Ask the real Amazon Bedrock, with the environment's AWS credentials, which is billed."`
+	modelOption
+	replyOption `set:"most=4096"`
 }
 
 func (chatCmd) Help() string {
-	return `A line is what you say. A line that begins with a slash is for the program:
+	return `Examples:
+
+  outcrop chat
+  outcrop chat -m claude-sonnet-4-6 --system "Be brief."
+
+A line is what you say. A line that begins with a slash is for the program:
 
 ` + chatHelp + `
 Arrow keys edit and bring back what was said before; a pasted text is one question, and \ at the end of a line goes on in
@@ -62,7 +64,8 @@ func (c *chatCmd) Run(ctx context.Context, con console) error {
 		return err
 	}
 	v := &conversation{target: t, out: con.answers(), talk: visible{con.Err},
-		prompt: prompt{model: t.modelID(c.ModelID), system: c.System, maxTokens: c.MaxTokens, temperature: c.Temperature}}
+		prompt: prompt{modelOption: c.modelOption, replyOption: c.replyOption}}
+	v.prompt.ModelID = t.modelID(c.ModelID)
 	var in lines = &inputLines{scanner: bufio.NewScanner(con.In)}
 	if v.live = con.terminal(); v.live {
 		// Ctrl-C is the conversation's from here on; SIGTERM still ends it.
@@ -70,7 +73,7 @@ func (c *chatCmd) Run(ctx context.Context, con console) error {
 		ctx, stop = signal.NotifyContext(context.WithoutCancel(ctx), syscall.SIGTERM)
 		defer stop()
 		in = newEditor(con.In.(*os.File), con.Out.(*os.File), readHistory(filepath.Join(c.Data, historyFile)), v.complete)
-		fmt.Fprintf(v.talk, "outcrop: %s, through %s; /help says more, Ctrl-D ends\n", v.prompt.model, t.BaseURL())
+		fmt.Fprintf(v.talk, "outcrop: %s, through %s; /help says more, Ctrl-D ends\n", v.prompt.ModelID, t.BaseURL())
 	}
 	err = v.run(ctx, in)
 	if v.answers > 0 {
@@ -102,9 +105,7 @@ type conversation struct {
 	talk    io.Writer
 	answers int
 	usage   messages.Usage
-	billed  big.Rat
-	would   big.Rat // on Amazon Bedrock, where nothing was billed
-	unknown bool    // an answer's price is not known
+	total   bill
 }
 
 func (c *conversation) run(ctx context.Context, in lines) error {
@@ -179,7 +180,7 @@ func (c *conversation) say(ctx context.Context, text string) error {
 	switch m.StopReason {
 	case "end_turn", "stop_sequence":
 	case "max_tokens":
-		fmt.Fprintf(c.talk, "outcrop: cut at --max-tokens %d\n", c.prompt.maxTokens)
+		fmt.Fprintf(c.talk, "outcrop: cut at --max-tokens %d\n", c.prompt.MaxTokens)
 	default:
 		fmt.Fprintf(c.talk, "outcrop: stopped: %s\n", m.StopReason)
 	}
@@ -192,36 +193,10 @@ func (c *conversation) count(a *answer) {
 	c.usage.OutputTokens += a.usage.OutputTokens
 	c.usage.CacheReadInputTokens += a.usage.CacheReadInputTokens
 	c.usage.CacheCreationInputTokens += a.usage.CacheCreationInputTokens
-	billed, would := c.costs(c.prompt.model, a.usage)
-	c.unknown = c.unknown || billed == ""
-	var one big.Rat
-	if _, ok := one.SetString(billed); ok {
-		c.billed.Add(&c.billed, &one)
-	}
-	if _, ok := one.SetString(would); ok {
-		c.would.Add(&c.would, &one)
-	}
+	c.total.add(c.bill(c.prompt.ModelID, a.usage))
 }
 
-func (c *conversation) sum() string {
-	s := tokenLine(c.usage) + "; billed $" + dollarText(&c.billed)
-	if c.would.Sign() > 0 {
-		s += ", on Amazon Bedrock it would have cost $" + dollarText(&c.would)
-	}
-	if c.unknown {
-		s += ", without models whose price is not known"
-	}
-	return s
-}
-
-// dollarText keeps all that there is of an amount, and at least cents.
-func dollarText(r *big.Rat) string {
-	s := strings.TrimRight(r.FloatString(9), "0")
-	if point := strings.IndexByte(s, '.'); len(s)-point < 3 {
-		s += strings.Repeat("0", 3-len(s)+point)
-	}
-	return s
-}
+func (c *conversation) sum() string { return tokenLine(c.usage) + "; " + c.total.String() }
 
 func (c *conversation) command(line string) error {
 	name, rest, _ := strings.Cut(line, " ")
@@ -231,22 +206,22 @@ func (c *conversation) command(line string) error {
 		fmt.Fprint(c.talk, chatHelp)
 	case "/model":
 		if rest != "" {
-			c.prompt.model = c.modelID(rest)
+			c.prompt.ModelID = c.modelID(rest)
 		}
 		known := ""
-		if m, ok := c.catalog.Lookup(c.prompt.model); ok {
+		if m, ok := c.catalog.Lookup(c.prompt.ModelID); ok {
 			known = ", " + m.Name
 		}
-		fmt.Fprintf(c.talk, "outcrop: %s%s\n", c.prompt.model, known)
+		fmt.Fprintf(c.talk, "outcrop: %s%s\n", c.prompt.ModelID, known)
 	case "/system":
 		switch rest {
 		case "":
 		case "-":
-			c.prompt.system = ""
+			c.prompt.System = ""
 		default:
-			c.prompt.system = rest
+			c.prompt.System = rest
 		}
-		fmt.Fprintf(c.talk, "outcrop: the system prompt is %q\n", c.prompt.system)
+		fmt.Fprintf(c.talk, "outcrop: the system prompt is %q\n", c.prompt.System)
 	case "/cost":
 		fmt.Fprintf(c.talk, "outcrop: %s\n", c.sum())
 	case "/clear":
@@ -255,7 +230,7 @@ func (c *conversation) command(line string) error {
 	case "/file":
 		return c.attach(rest)
 	default:
-		return tell(bedrock.ErrConfiguration, "%s is no command; /help lists them, and // at the start of a line sends a slash", name)
+		return misuse("%s is no command; /help lists them, and // at the start of a line sends a slash", name)
 	}
 	return nil
 }
@@ -263,7 +238,7 @@ func (c *conversation) command(line string) error {
 func (c *conversation) attach(path string) error {
 	path = strings.Trim(path, `"'`)
 	if path == "" {
-		return tell(bedrock.ErrConfiguration, "/file wants a path")
+		return misuse("/file wants a path")
 	}
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		if home, err := os.UserHomeDir(); err == nil {

@@ -1,23 +1,10 @@
 package main
 
 import (
-	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
 )
-
-func TestDollarText(t *testing.T) {
-	for _, test := range []struct{ amount, want string }{
-		{"0", "0.00"}, {"1", "1.00"}, {"0.5", "0.50"}, {"0.0003", "0.0003"}, {"12.345", "12.345"}, {"0.000000001", "0.000000001"},
-	} {
-		var r big.Rat
-		r.SetString(test.amount)
-		if got := dollarText(&r); got != test.want {
-			t.Errorf("%s: %s, want %s", test.amount, got, test.want)
-		}
-	}
-}
 
 func TestCompleted(t *testing.T) {
 	for _, test := range []struct {

@@ -16,7 +16,7 @@ type completionCmd struct {
 }
 
 func (completionCmd) Help() string {
-	return `Commands, flags, their values and the models' ids, completed by the Tab key:
+	return `Commands, flags, their values and the models' ids, completed by the Tab key. Examples:
 
   source <(outcrop completion bash)                                     in ~/.bashrc
   source <(outcrop completion zsh)                                      in ~/.zshrc, after compinit

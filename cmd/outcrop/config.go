@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,7 +46,7 @@ func (s settings) check(flags []*kong.Flag) error {
 	}
 	for name := range s {
 		if !slices.Contains(known, name) {
-			return fmt.Errorf("unknown key %q%s", name, didYouMean(name, known))
+			return fmt.Errorf("unknown key %q%s", name, nearKey(name, known))
 		}
 	}
 	return nil
@@ -83,12 +84,20 @@ func (s settings) resolver() kong.Resolver {
 	})
 }
 
-func didYouMean(name string, known []string) string {
+// near is what a name was meant to be, if one that is known is near.
+func near(name string, known []string) string {
 	if best := nearest.Word(name, known); best != "" {
 		return fmt.Sprintf("; did you mean %q?", best)
 	}
-	slices.Sort(known)
-	return "; the keys are " + strings.Join(known, ", ")
+	return ""
+}
+
+// nearKey is near, or all keys: there are few.
+func nearKey(name string, known []string) string {
+	if meant := near(name, known); meant != "" {
+		return meant
+	}
+	return "; the keys are " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
 }
 
 // configPath is the file that serve reads when none is named: it may be absent.
@@ -129,8 +138,30 @@ type configCmd struct {
 	Check configCheckCmd `cmd:"" help:"Check a configuration file and print what it sets."`
 }
 
+func (configCmd) Help() string {
+	return `Examples:
+
+  outcrop config check
+  outcrop config check outcrop.yaml
+
+The keys of the file are the flags of outcrop serve, with _ for -.`
+}
+
 type configCheckCmd struct {
 	File string `arg:"" optional:"" type:"path" help:"File to check; the one that serve would read without it."`
+}
+
+func (configCheckCmd) Help() string {
+	return `Examples:
+
+  outcrop config check
+  outcrop config check outcrop.yaml
+
+Such a file may be:
+
+  upstream: bedrock
+  allow_regions: [eu-west-1, eu-central-1]
+  limit_usd_per_day: 5`
 }
 
 func (c configCheckCmd) Run(con console) error {
@@ -147,7 +178,7 @@ func (c configCheckCmd) Run(con console) error {
 		return err
 	}
 	if _, err := parser.Parse([]string{"serve", "--config", path}); err != nil {
-		return err
+		return errors.New(err.Error()) // the file is wrong, and not this command line
 	}
 	names := make([]string, 0, len(s))
 	for name := range s {

@@ -13,17 +13,18 @@ import (
 )
 
 type countCmd struct {
-	targetOption
+	targetOption `set:"aws=Ask the real Amazon Bedrock, with the environment's AWS credentials. CountTokens is not billed."`
 	promptOption
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
 func (countCmd) Help() string {
-	return `What send would send is counted and not sent: the tokens of its prompt, by the operation CountTokens.
+	return `Examples:
 
   outcrop count "Hello, world"
   outcrop count --pdf report.pdf "What is in the table?"
 
+What send would send is counted and not sent: the tokens of its prompt, by the operation CountTokens.
 Where AWS counts for the model, it is AWS's number. An Outcrop says when its own is an estimate.
 
 ` + targetHelp
@@ -41,9 +42,9 @@ func (c *countCmd) Run(ctx context.Context, con console) error {
 		return err
 	}
 	if c.Converse && t.clear() {
-		return tell(bedrock.ErrConfiguration, "%v", errClear)
+		return errClear
 	}
-	p.model = t.modelID(p.model)
+	p.ModelID = t.modelID(p.ModelID)
 	n, err := t.count(ctx, p, c.Converse)
 	if err != nil {
 		return t.explain(err)
@@ -55,14 +56,14 @@ func (c *countCmd) Run(ctx context.Context, con console) error {
 			Estimate    bool   `json:"estimate"`
 			Model       string `json:"model"`
 			By          string `json:"by"`
-		}{n, estimate, p.model, t.BaseURL()})
+		}{n, estimate, p.ModelID, t.BaseURL()})
 	}
 	fmt.Fprintln(con.Out, n)
 	how := "counted"
 	if estimate {
 		how = "an estimate, high rather than low,"
 	}
-	_, err = fmt.Fprintf(visible{con.Err}, "outcrop: %s by %s, for %s\n", how, t.who(), p.model)
+	_, err = fmt.Fprintf(visible{con.Err}, "outcrop: %s by %s, for %s\n", how, t.who(), p.ModelID)
 	return err
 }
 
@@ -72,6 +73,7 @@ func (t *target) count(ctx context.Context, p *prompt, converse bool) (int64, er
 		if err != nil {
 			return 0, err
 		}
+		params.MaxTokens = 1 // AWS wants a body that InvokeModel would take
 		got, err := t.CountTokens(ctx, params, opts...)
 		if err != nil {
 			return 0, err
@@ -79,7 +81,7 @@ func (t *target) count(ctx context.Context, p *prompt, converse bool) (int64, er
 		return got.InputTokens, nil
 	}
 	in := p.converse()
-	model := p.model
+	model := p.ModelID
 	if id, err := bedrock.ParseModelID(model); err == nil && id.Base != "" {
 		model = id.Base // AWS counts for models, and not for profiles
 	}

@@ -132,7 +132,7 @@ func TestKilled(t *testing.T) {
 	p := startProcess(t, data, "--upstream", "scripted")
 	p.end(syscall.SIGTERM)
 
-	out, talk := runs(t, &logsListCmd{dataOption: dataOption{Data: data}, JSON: true})
+	out, talk := runs(t, &logsListCmd{logOption: logOption{Data: data}, JSON: true})
 	if talk != "" {
 		t.Errorf("logs says %s", talk)
 	}

@@ -11,19 +11,22 @@ import (
 )
 
 type doctorCmd struct {
-	targetOption
-	ModelID string `name:"model" short:"m" default:"${model}" env:"OUTCROP_MODEL_ID" placeholder:"ID" help:"Model that is to be called. Default: ${default}."`
-	Cache   string `type:"path" placeholder:"DIR" help:"Where the local engine and its model are kept. Default: the user's cache folder."`
-	JSON    bool   `name:"json" help:"Print JSON."`
+	targetOption `set:"aws=Look at the way to the real Amazon Bedrock, with the environment's AWS credentials. No model is called, and nothing is billed."`
+	ModelID      string `name:"model" short:"m" default:"${model}" env:"OUTCROP_MODEL_ID" placeholder:"ID" help:"Model that is to be called. Default: ${default}."`
+	Cache        string `type:"path" placeholder:"DIR" help:"Where the local engine and its model are kept. Default: the user's cache folder."`
+	JSON         bool   `name:"json" help:"Print JSON."`
 }
 
 func (doctorCmd) Help() string {
-	return `Looks at everything between here and an answer. Each line says that it is well, or what to do. Nothing is changed and
-no model is called. The exit code is 1 when a line fails; "!" alone is advice.
+	return `Examples:
 
-  outcrop doctor                    this machine, and the server on the data folder
+  outcrop doctor
   outcrop doctor --aws -m claude-sonnet-4-6
   outcrop doctor --endpoint https://gateway.example
+
+Looks at everything between here and an answer: without flags at this machine, and at the server on the data folder.
+Each line says that it is well, or what to do. Nothing is changed and no model is called. The exit code is 1 when a line
+fails; "!" alone is advice.
 
 ` + targetHelp
 }

@@ -14,11 +14,11 @@ import (
 
 type envCmd struct {
 	dataOption
-	Format string `enum:"sh,json,powershell,fish" default:"sh" help:"sh (bash, zsh and their like), fish, powershell, or json. Default: sh."`
+	Format string `enum:"sh,json,powershell,fish" default:"sh" placeholder:"SHELL" help:"sh (bash, zsh and their like), fish, powershell, or json. Default: ${default}."`
 }
 
 func (envCmd) Help() string {
-	return `Point the clients of a shell at the server:
+	return `Examples, by shell:
 
   eval "$(outcrop env)"                                          sh, bash, zsh
   outcrop env --format fish | source                             fish

@@ -67,7 +67,7 @@ func commandOf(verb string, args []string) ([]string, error) {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		return nil, fmt.Errorf("%[1]s: name a command: outcrop %[1]s -- CMD", verb)
+		return nil, misuse("%[2]s: name a command: %[1]s %[2]s -- CMD", self(), verb)
 	}
 	return args, nil
 }

@@ -47,8 +47,23 @@ func tell(cause error, format string, args ...any) error {
 	return &told{fmt.Sprintf(format, args...), cause}
 }
 
+// misuse is of a command line or a configuration that is wrong.
+func misuse(format string, args ...any) error {
+	return tell(bedrock.ErrConfiguration, format, args...)
+}
+
 func (t *told) Error() string { return t.words }
 func (t *told) Unwrap() error { return t.cause }
+
+// hintOf is the advice of an error that nobody has put in words.
+func hintOf(err error) string {
+	var said *told
+	var refusal *messages.Error
+	if errors.As(err, &said) || !errors.As(err, &refusal) {
+		return ""
+	}
+	return below(refusal.Hint)
+}
 
 // statusOfError is the exit code of a command that ends with err.
 func statusOfError(err error) int {

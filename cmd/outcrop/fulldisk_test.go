@@ -173,7 +173,7 @@ func TestFullDisk(t *testing.T) {
 			if err := s.shutdown(); err != nil {
 				t.Error(err)
 			}
-			out, _ := runs(t, &logsListCmd{dataOption: dataOption{Data: data}, JSON: true})
+			out, _ := runs(t, &logsListCmd{logOption: logOption{Data: data}, JSON: true})
 			kept, whole := 0, 0
 			for line := range strings.Lines(out) {
 				var l struct {

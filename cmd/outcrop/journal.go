@@ -25,10 +25,17 @@ import (
 type activityOptions struct {
 	ActivityRetention  int                 `default:"30" placeholder:"DAYS" help:"Days that calls are kept. Default: ${default}, which Anthropic recommends as the least."`
 	ActivityMaxBytes   int64               `default:"10737418240" placeholder:"BYTES" help:"What the log may take on the disk; over it the oldest days lose their contents and keep their records. Default: 10 GiB."`
-	ActivityDurability activity.Durability `default:"default" placeholder:"MODE" help:"What an answered call's record outlives: default (the death of the process), power (a power cut; each answer waits for the disk), relaxed (an orderly stop)."`
+	ActivityDurability activity.Durability `default:"default" placeholder:"MODE" help:"What an answered call's record outlives: default (the death of the process), power (a power cut; each answer waits for the disk), relaxed (an orderly stop). Default: ${default}."`
 	ActivityRequired   bool                `help:"Deny calls that cannot be logged, before the model runs."`
 	ActivityOff        bool                `help:"Keep no calls at all."`
 	Destinations       destinations        `placeholder:"JSON" help:"Where invocation logs may be delivered, best as a map in outcrop.yaml: a bucket's name, and its folder, endpoint or aws, region, path_style, profile, env. Without it nothing leaves this machine."`
+}
+
+func (o *activityOptions) Validate() error {
+	if o.ActivityOff && len(o.Destinations) > 0 {
+		return misuse("destinations are delivered from the activity log, and --activity-off keeps none")
+	}
+	return nil
 }
 
 // The activity log's places in the data folder.
@@ -44,11 +51,8 @@ const lastDelivery = 10 * time.Second
 // openJournal opens the log, which looks after itself, and delivers from it what
 // logging configurations want, until the server ends.
 func (s *server) openJournal(o *serveOptions, own *access.Service, counted *metrics.Metrics, log *slog.Logger) error {
-	if o.ActivityOff {
-		if len(o.Destinations) > 0 {
-			return errors.New("destinations are delivered from the activity log, and --activity-off keeps none")
-		}
-		return nil
+	if err := o.activityOptions.Validate(); err != nil || o.ActivityOff {
+		return err
 	}
 	places, err := o.Destinations.open(context.Background())
 	if err != nil {

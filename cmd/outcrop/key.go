@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,7 +24,15 @@ type keyCmd struct {
 }
 
 func (keyCmd) Help() string {
-	return "The first key of a data folder is an administrator's; a key made later may only call\nmodels, unless it is made with --role administrator.\n" + adminHelp
+	return `Examples:
+
+  outcrop key list
+  outcrop key create --name ci --usd-per-day 5
+  outcrop key revoke AKIA…
+
+The first key of a data folder is an administrator's; a key made later may only call
+models, unless it is made with --role administrator.
+` + adminHelp
 }
 
 type keyCreateCmd struct {
@@ -125,7 +134,7 @@ func (c *keyCreateCmd) make(ctx context.Context, con console) (httpapi.MadeKey, 
 			n.Expires = time.Now().Add(time.Duration(c.Expires)).UTC().Truncate(time.Second)
 		}
 	} else if c.Expires > 0 {
-		return httpapi.MadeKey{}, errors.New("--expires: an access key does not end; --api-key or --short-term makes one that does")
+		return httpapi.MadeKey{}, misuse("--expires: an access key does not end; --api-key or --short-term makes one that does")
 	}
 	var err error
 	if n.Settings, err = c.settings(); err != nil {
@@ -148,9 +157,11 @@ func (c *keyCreateCmd) shortTerm(con console) (made httpapi.MadeKey, err error) 
 	case err != nil:
 		return made, err
 	case patch != nil:
-		return made, errors.New("a short-term key has the settings of the access key that it is signed with")
+		return made, misuse("a short-term key has the settings of the access key that it is signed with: leave out all but --region and --expires")
+	case time.Duration(c.Expires) > sigv4.MaxAPIKeyLife:
+		return made, misuse("--expires: a short-term key ends within %v; --api-key makes one that need not", sigv4.MaxAPIKeyLife)
 	case c.Endpoint != "":
-		return made, errors.New("--short-term: such a key is made here, of the data folder's first access key; it works wherever that key does")
+		return made, misuse("--short-term: such a key is made here, of the data folder's first access key; it works wherever that key does")
 	}
 	if err := c.setUp(con); err != nil {
 		return made, err
@@ -163,14 +174,8 @@ func (c *keyCreateCmd) shortTerm(con console) (made httpapi.MadeKey, err error) 
 	if err != nil {
 		return made, err
 	}
-	span := sigv4.MaxAPIKeyLife
-	if c.Expires > 0 {
-		span = time.Duration(c.Expires)
-	}
-	region := c.Region
-	if region == "" {
-		region = defaultRegion
-	}
+	span := cmp.Or(time.Duration(c.Expires), sigv4.MaxAPIKeyLife)
+	region := cmp.Or(c.Region, defaultRegion)
 	now := time.Now()
 	key, err := sigv4.PresignAPIKey(creds, region, now, span)
 	if err != nil {
@@ -185,6 +190,15 @@ func (c *keyCreateCmd) shortTerm(con console) (made httpapi.MadeKey, err error) 
 type keyListCmd struct {
 	adminOption
 	JSON bool `name:"json" help:"Print JSON."`
+}
+
+func (keyListCmd) Help() string {
+	return `Examples:
+
+  outcrop key list
+  outcrop key list --json | jq -r '.[] | select(.role=="administrator") | .id'
+  outcrop key list --endpoint https://outcrop.example
+` + adminHelp
 }
 
 func (c *keyListCmd) Run(ctx context.Context, con console) error {
@@ -238,7 +252,7 @@ func (c *keyUpdateCmd) Run(ctx context.Context, con console) error {
 		return err
 	}
 	if patch == nil {
-		return fmt.Errorf("nothing is to be changed: %s key update --help", self())
+		return misuse("nothing is to be changed: %s key update --help shows what can be", self())
 	}
 	a, err := c.open(ctx)
 	if err != nil {
@@ -258,6 +272,16 @@ func (c *keyUpdateCmd) Run(ctx context.Context, con console) error {
 type keyRevokeCmd struct {
 	adminOption
 	ID string `arg:"" help:"Id of the key, as key list has it."`
+}
+
+func (keyRevokeCmd) Help() string {
+	return `Examples:
+
+  outcrop key revoke AKIA…
+  outcrop key revoke AKIA… --endpoint https://outcrop.example
+
+Short-term keys that it has signed end with it.
+` + adminHelp
 }
 
 func (c *keyRevokeCmd) Run(ctx context.Context, con console) error {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -37,10 +36,21 @@ type limitSetCmd struct {
 	limitFlags
 }
 
+func (limitSetCmd) Help() string {
+	return `Examples:
+
+  outcrop limit set AKIA… --usd-per-day 5 --requests-per-minute 60
+  outcrop limit set AKIA… --usd-per-day none
+  outcrop limit set AKIA… --tokens-per-minute default --endpoint https://outcrop.example
+
+What is not named stays as it is.
+` + adminHelp
+}
+
 func (c *limitSetCmd) Run(ctx context.Context, con console) error {
 	limits := c.limitFlags.patch()
 	if len(limits) == 0 {
-		return errors.New("no limit is named: --requests-per-minute, --tokens-per-minute, --concurrent-streams, --usd-per-day, --usd-per-month")
+		return misuse("no limit is named: --requests-per-minute, --tokens-per-minute, --concurrent-streams, --usd-per-day, --usd-per-month")
 	}
 	patch, err := json.Marshal(map[string]any{"limits": limits})
 	if err != nil {
@@ -61,6 +71,16 @@ type limitShowCmd struct {
 	adminOption
 	ID   string `arg:"" optional:"" help:"Id of a key; without it all of them."`
 	JSON bool   `name:"json" help:"Print JSON."`
+}
+
+func (limitShowCmd) Help() string {
+	return `Examples:
+
+  outcrop limit show
+  outcrop limit show AKIA… --json
+
+What is used is told while a server runs, which alone knows it.
+` + adminHelp
 }
 
 func (c *limitShowCmd) Run(ctx context.Context, con console) error {

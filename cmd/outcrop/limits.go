@@ -12,21 +12,28 @@ import (
 
 // limitOptions are the limits of each key where it has none of its own.
 type limitOptions struct {
-	LimitRequestsPerMinute int64     `placeholder:"N" help:"Requests a minute of each key that has no such limit of its own: see outcrop limit. Default: no limit."`
-	LimitTokensPerMinute   int64     `placeholder:"N" help:"… its tokens a minute, counted as AWS does: the prompt and max_tokens when a call comes in, what it used when it is over."`
-	LimitConcurrentStreams int64     `placeholder:"N" help:"… its calls at once, streamed or not."`
-	LimitUSDPerDay         limit.USD `name:"limit-usd-per-day" placeholder:"USD" help:"… what it may spend in a day of UTC, of money that is really billed: a hard stop."`
-	LimitUSDPerMonth       limit.USD `name:"limit-usd-per-month" placeholder:"USD" help:"… and in a month."`
+	LimitRequestsPerMinute int64     `placeholder:"N" help:"Requests a minute of each key that has no such limit of its own, which outcrop limit sets. Default: no limit."`
+	LimitTokensPerMinute   int64     `placeholder:"N" help:"Tokens a minute of each such key, counted as AWS does: the prompt and max_tokens when a call comes in, what it used when it is over. Default: no limit."`
+	LimitConcurrentStreams int64     `placeholder:"N" help:"Calls at once of each such key, streamed or not. Default: no limit."`
+	LimitUSDPerDay         limit.USD `name:"limit-usd-per-day" placeholder:"USD" help:"Money that each such key may spend in a day of UTC, of what is really billed: a hard stop. Default: no limit."`
+	LimitUSDPerMonth       limit.USD `name:"limit-usd-per-month" placeholder:"USD" help:"Money that each such key may spend in a month, in the same way. Default: no limit."`
 }
 
 func (o *limitOptions) limits() limit.Limits {
 	return limit.Limits{RequestsPerMinute: o.LimitRequestsPerMinute, TokensPerMinute: o.LimitTokensPerMinute, Streams: o.LimitConcurrentStreams, Day: o.LimitUSDPerDay, Month: o.LimitUSDPerMonth}
 }
 
+func (o *limitOptions) Validate() error {
+	if err := o.limits().Check(); err != nil {
+		return misuse("%v", err)
+	}
+	return nil
+}
+
 // openLimits makes the counters, with what each key has spent today and this
 // month as the activity log has it.
 func (s *server) openLimits(o *limitOptions, log *slog.Logger) (*limit.Counters, error) {
-	if err := o.limits().Check(); err != nil {
+	if err := o.Validate(); err != nil {
 		return nil, err
 	}
 	counters := &limit.Counters{Now: time.Now}

@@ -17,7 +17,6 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/activity/invocationlog"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
@@ -34,12 +33,22 @@ type logsCmd struct {
 	Export logsExportCmd `cmd:"" help:"Write calls as records of AWS's model invocation logging, one a line."`
 }
 
+func (logsCmd) Help() string {
+	return `Examples:
+
+  outcrop logs
+  outcrop logs --status failed --since 24h
+  outcrop logs show 0b4c1c5e-5d0c-4c2e-9c41-0d6c8f8a2f5e
+
+Without a command it lists: outcrop logs is outcrop logs list.`
+}
+
 // openArchive opens the activity log for reading, beside a server that may be at
 // work. Without an index everything is read from the segments.
 func openArchive(ctx context.Context, data string, con console) (*activity.Archive, func(), error) {
 	dir := activityDir(data)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fmt.Errorf("there is no activity log in %s: no server has kept one there", data)
+		return nil, nil, fmt.Errorf("there is no activity log in %s: no server has kept one there\n  %s run starts one; --data DIR reads another folder's", data, self())
 	}
 	ix, err := sqlstore.ReadIndex(ctx, activityFile(data))
 	if err != nil {
@@ -62,7 +71,7 @@ type callFilter struct { // OUTCROP_MODEL and OUTCROP_REGION are serve's, and fi
 	Operation string      `placeholder:"NAME" help:"Of this operation: InvokeModel, ConverseStream, CreateMessage …"`
 	Status    statusRange `placeholder:"STATUS" help:"With this status: 429, 4xx, 5xx, ok or failed."`
 	MinCost   dollars     `placeholder:"USD" help:"That cost, or would have cost, at least so many dollars."`
-	MaxCost   dollars     `placeholder:"USD" help:"… at most so many."`
+	MaxCost   dollars     `placeholder:"USD" help:"That cost, or would have cost, at most so many."`
 }
 
 func (c *callFilter) filter(now time.Time) activity.Filter {
@@ -147,7 +156,7 @@ func (d *dollars) UnmarshalText(text []byte) error {
 }
 
 type logsListCmd struct {
-	dataOption
+	logOption
 	farOption
 	callFilter
 	Text   string `placeholder:"TEXT" help:"With this text in what was asked or answered. Reads the calls of the range."`
@@ -223,7 +232,7 @@ const maxFar = 1000
 // far lists the calls of a server far away.
 func (c *logsListCmd) far(ctx context.Context, con console) error {
 	if c.Text != "" || c.Follow || c.Limit <= 0 || c.Limit > maxFar {
-		return tell(bedrock.ErrConfiguration, "--endpoint: a server far away lists 1 to %d calls, without --text and --follow", maxFar)
+		return misuse("--endpoint: a server far away lists 1 to %d calls, without --text and --follow", maxFar)
 	}
 	client, err := newAdminClient(ctx, c.Endpoint)
 	if err != nil {
@@ -408,12 +417,21 @@ func (b *scanBar) done() {
 }
 
 type logsExportCmd struct {
-	dataOption
+	logOption
 	callFilter
 	Output      string `short:"o" type:"path" placeholder:"FILE" help:"Write there, and not to standard output."`
 	NoText      bool   `help:"Leave the bodies out."`
 	NoImages    bool   `help:"Leave the bytes of images out."`
 	NoDocuments bool   `help:"Leave the contents of documents out."`
+}
+
+func (logsExportCmd) Help() string {
+	return `Examples:
+
+  outcrop logs export --since 24h -o calls.ndjson
+  outcrop logs export --no-text --status failed | jq -r .errorCode
+
+The oldest call comes first.`
 }
 
 func (c *logsExportCmd) Run(ctx context.Context, con console) (err error) {

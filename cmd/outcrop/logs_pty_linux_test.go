@@ -24,7 +24,7 @@ func TestLogsOnTerminal(t *testing.T) {
 
 	p = sit(t, env, "logs", "replay", id)
 	p.sees("scripted, not Claude")
-	p.sees("billed $0; on Amazon Bedrock at most $")
+	p.sees("billed $0.00; on Amazon Bedrock at most $")
 	p.sees("Send it again? [y/N] ")
 	p.types("\n")
 	p.sees("nothing was sent")

@@ -38,11 +38,13 @@ type logsReplayCmd struct {
 }
 
 func (logsReplayCmd) Help() string {
-	return `The request of a call that was kept is sent again, as it was, and the answer is printed. Who would bill it, and how much at
-most, is said first. What was streamed is asked for whole.
+	return `Examples:
 
   outcrop logs replay 0b4c1c5e-5d0c-4c2e-9c41-0d6c8f8a2f5e
   outcrop logs replay 0b4c1c5e-5d0c-4c2e-9c41-0d6c8f8a2f5e --aws --region eu-west-1
+
+The request of a call that was kept is sent again, as it was, and the answer is printed. Who would bill it, and how much at
+most, is said first. What was streamed is asked for whole.
 
 Without a terminal to ask at, nothing is sent unless --yes is said.`
 }
@@ -57,7 +59,7 @@ func (c *logsReplayCmd) Run(ctx context.Context, con console) error {
 	defer done()
 	x, err := a.Get(ctx, c.ID)
 	if errors.Is(err, activity.ErrNoRecord) {
-		return fmt.Errorf("no call has the id %q: %s logs", c.ID, self())
+		return noSuchCall(c.ID)
 	}
 	if err != nil {
 		return err
@@ -226,9 +228,9 @@ func (c *logsReplayCmd) consent(con console, b biller, most string) error {
 	w := visible{con.Err}
 	switch {
 	case b.billing == "" && most == "":
-		fmt.Fprintf(w, "%s: billed $0\n", b.who)
+		fmt.Fprintf(w, "%s: billed $0.00\n", b.who)
 	case b.billing == "":
-		fmt.Fprintf(w, "%s: billed $0; on Amazon Bedrock at most %s\n", b.who, most)
+		fmt.Fprintf(w, "%s: billed $0.00; on Amazon Bedrock at most %s\n", b.who, most)
 	case most == "":
 		fmt.Fprintf(w, "%s: %s; the price is not known\n", b.who, b.billing)
 	default:
@@ -238,7 +240,7 @@ func (c *logsReplayCmd) consent(con console, b biller, most string) error {
 		return nil
 	}
 	if !con.terminal() {
-		return tell(bedrock.ErrConfiguration, "nothing was sent: say --yes, there is no terminal to ask at")
+		return misuse("nothing was sent: say --yes, there is no terminal to ask at")
 	}
 	fmt.Fprint(con.Err, "Send it again? [y/N] ")
 	answer, err := bufio.NewReader(con.In).ReadString('\n')
@@ -311,61 +313,26 @@ func (t *target) refused(status int, raw []byte) error {
 
 func (c *logsReplayCmd) print(con console, t *target, r *resend, raw []byte) error {
 	out := con.answers()
-	var usage messages.Usage
-	switch {
-	case c.JSON:
+	w := visible{con.Err}
+	var m messages.Message
+	message, left, err := messageOf(r.Operation, raw)
+	if err == nil {
+		err = json.Unmarshal(message, &m)
+	}
+	if err != nil || c.JSON {
 		out.text(string(bytes.TrimSpace(raw)))
-		usage = usageIn(r.op, raw)
-	case r.op == bedrockapi.Converse:
-		var a struct {
-			Output struct {
-				Message struct{ Content []map[string]json.RawMessage }
-			}
-		}
-		if err := json.Unmarshal(raw, &a); err != nil {
-			return fmt.Errorf("the answer cannot be read: %w", err)
-		}
-		for _, b := range a.Output.Message.Content {
-			for kind, v := range b {
-				var text string
-				if kind != "text" || json.Unmarshal(v, &text) != nil {
-					text = "[" + kind + "] " + string(v)
-				}
-				out.text(text + "\n")
-			}
-		}
-		usage = usageIn(r.op, raw)
-	default:
-		m := new(messages.Message)
-		if err := json.Unmarshal(raw, m); err != nil {
-			return fmt.Errorf("the answer cannot be read: %w", err)
-		}
+	} else {
 		for _, b := range m.Content.Blocks {
 			out.text(blockText(b) + "\n")
 		}
-		usage = m.Usage
 	}
 	out.newline()
-	w := visible{con.Err}
+	if len(left) > 0 && !c.JSON {
+		fmt.Fprintf(w, "outcrop: warning: not shown, --json has it: %s\n", strings.Join(left, ", "))
+	}
 	for _, warning := range t.heard.warnings() {
 		fmt.Fprintf(w, "outcrop: warning: %s\n", warning)
 	}
-	fmt.Fprintf(w, "outcrop: answered by %s: %s; %s; %s\n", t.who(), tokenLine(usage), t.cost(r.Ref, usage), requestID(t.heard.says("X-Amzn-Requestid")))
+	fmt.Fprintf(w, "outcrop: answered by %s: %s; %s; %s\n", t.who(), tokenLine(m.Usage), t.cost(r.Ref, m.Usage), requestID(t.heard.says("X-Amzn-Requestid")))
 	return out.err
-}
-
-// usageIn reads the usage of an answer of either dialect; what it does not say
-// is zero.
-func usageIn(op *bedrockapi.Operation, raw []byte) messages.Usage {
-	if op != bedrockapi.Converse {
-		var m messages.Message
-		_ = json.Unmarshal(raw, &m)
-		return m.Usage
-	}
-	var a struct {
-		Usage struct{ InputTokens, OutputTokens, CacheReadInputTokens, CacheWriteInputTokens int64 }
-	}
-	_ = json.Unmarshal(raw, &a)
-	return messages.Usage{InputTokens: a.Usage.InputTokens, OutputTokens: a.Usage.OutputTokens,
-		CacheReadInputTokens: a.Usage.CacheReadInputTokens, CacheCreationInputTokens: a.Usage.CacheWriteInputTokens}
 }

@@ -16,7 +16,7 @@ import (
 // idsOf lists the calls of a data folder, oldest first, by operation.
 func idsOf(t *testing.T, data string) map[string][]string {
 	t.Helper()
-	out, _ := runs(t, &logsListCmd{dataOption: dataOption{Data: data}, JSON: true})
+	out, _ := runs(t, &logsListCmd{logOption: logOption{Data: data}, JSON: true})
 	ids := map[string][]string{}
 	for line := range strings.Lines(out) {
 		var l struct{ RequestID, Operation string }
@@ -56,7 +56,7 @@ func TestReplay(t *testing.T) {
 		if !strings.Contains(out, want.text) {
 			t.Errorf("%s: answered %q", operation, out)
 		}
-		for _, w := range []string{"scripted", "billed $0; on Amazon Bedrock at most $", want.most, "answered by", "request "} {
+		for _, w := range []string{"scripted", "billed $0.00; on Amazon Bedrock at most $", want.most, "answered by", "request "} {
 			if !strings.Contains(talk, w) {
 				t.Errorf("%s: no %q in %s", operation, w, talk)
 			}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/activity/invocationlog"
 	"github.com/outcrop-dev/outcrop/internal/converse"
@@ -18,10 +19,18 @@ import (
 )
 
 type logsShowCmd struct {
-	dataOption
+	logOption
 	farOption
 	ID   string `arg:"" help:"Request id, as logs has it."`
-	JSON bool   `name:"json" help:"Print the record in AWS's form, bodies included; with --endpoint that is always so."`
+	JSON bool   `name:"json" help:"Print the record in AWS's form, bodies included."`
+}
+
+func (logsShowCmd) Help() string {
+	return `Examples:
+
+  outcrop logs show 0b4c1c5e-5d0c-4c2e-9c41-0d6c8f8a2f5e
+  outcrop logs show 0b4c1c5e-5d0c-4c2e-9c41-0d6c8f8a2f5e --json | jq .input.inputBodyJson
+  outcrop logs show 0b4c1c5e-5d0c-4c2e-9c41-0d6c8f8a2f5e --endpoint https://outcrop.example`
 }
 
 func (c *logsShowCmd) Run(ctx context.Context, con console) error {
@@ -34,7 +43,14 @@ func (c *logsShowCmd) Run(ctx context.Context, con console) error {
 		if err != nil {
 			return err
 		}
-		return con.writeJSON(l)
+		if c.JSON {
+			return con.writeJSON(l)
+		}
+		x, err := exchangeOf(l)
+		if err != nil {
+			return fmt.Errorf("%s answers as no outcrop does: %w", c.Endpoint, err)
+		}
+		return c.print(con, x)
 	}
 	a, done, err := openArchive(ctx, c.Data, con)
 	if err != nil {
@@ -43,7 +59,7 @@ func (c *logsShowCmd) Run(ctx context.Context, con console) error {
 	defer done()
 	x, err := a.Get(ctx, c.ID)
 	if errors.Is(err, activity.ErrNoRecord) {
-		return fmt.Errorf("no call has the id %q: %s logs", c.ID, self())
+		return noSuchCall(c.ID)
 	}
 	if err != nil {
 		return err
@@ -51,10 +67,18 @@ func (c *logsShowCmd) Run(ctx context.Context, con console) error {
 	if c.JSON {
 		return con.writeJSON(invocationlog.Of(x, invocationlog.Options{}))
 	}
+	return c.print(con, x)
+}
+
+func (c *logsShowCmd) print(con console, x *activity.Exchange) error {
 	out := visible{con.Out}
 	showRecord(out, &x.Record)
 	showConversation(out, x)
 	return nil
+}
+
+func noSuchCall(id string) error {
+	return tell(bedrock.ErrNotFound, "no call has the id %q: %s logs", id, self())
 }
 
 func showRecord(out io.Writer, r *activity.Record) {
@@ -173,6 +197,16 @@ func conversationOf(x *activity.Exchange) *messages.Params {
 		return nil
 	}
 	return p
+}
+
+// messageOf is a whole answer as a message, and the places of a Converse answer
+// that a message has no room for.
+func messageOf(operation string, answer []byte) (message []byte, left []string, err error) {
+	if !strings.HasPrefix(operation, "Converse") {
+		return answer, nil, nil
+	}
+	message, _, left, err = converse.ReadAnswer(answer, "", "", true)
+	return message, left, err
 }
 
 func showTurn(out io.Writer, who string, c messages.Content) {

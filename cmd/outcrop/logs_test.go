@@ -75,9 +75,9 @@ func runs(t *testing.T, c interface {
 
 func TestLogsList(t *testing.T) {
 	data, _ := logged(t)
-	d := dataOption{Data: data}
+	d := logOption{Data: data}
 	ids := func(c logsListCmd) string {
-		c.dataOption = d
+		c.logOption = d
 		out, _ := runs(t, &c)
 		var ids []string
 		for line := range strings.Lines(out) {
@@ -113,18 +113,18 @@ func TestLogsList(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
-	out, _ := runs(t, &logsListCmd{dataOption: d})
+	out, _ := runs(t, &logsListCmd{logOption: d})
 	for _, want := range []string{"$0.0015", "($0.0007)", "ThrottlingException", "a·b"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	out, _ = runs(t, &logsListCmd{dataOption: d, JSON: true, callFilter: callFilter{Key: "AKIA2"}})
+	out, _ = runs(t, &logsListCmd{logOption: d, JSON: true, callFilter: callFilter{Key: "AKIA2"}})
 	var l map[string]any
 	if err := json.Unmarshal([]byte(out), &l); err != nil || l["requestId"] != "two" || l["schemaType"] != "ModelInvocationLog" {
 		t.Errorf("%v: %s", err, out)
 	}
-	if _, talk := runs(t, &logsListCmd{dataOption: d, callFilter: callFilter{Key: "nobody"}}); !strings.Contains(talk, "no call fits") {
+	if _, talk := runs(t, &logsListCmd{logOption: d, callFilter: callFilter{Key: "nobody"}}); !strings.Contains(talk, "no call fits") {
 		t.Errorf("%q", talk)
 	}
 	// Without an index everything is as before.
@@ -134,7 +134,7 @@ func TestLogsList(t *testing.T) {
 	if got := ids(logsListCmd{}); got != "one two three four" {
 		t.Errorf("without an index: %q", got)
 	}
-	if err := (&logsListCmd{dataOption: dataOption{Data: filepath.Join(data, "none")}}).Run(t.Context(), console{nil, io.Discard, io.Discard}); err == nil {
+	if err := (&logsListCmd{logOption: logOption{Data: filepath.Join(data, "none")}}).Run(t.Context(), console{nil, io.Discard, io.Discard}); err == nil {
 		t.Error("a log that is not there is listed")
 	}
 }
@@ -146,7 +146,7 @@ func TestLogsFollow(t *testing.T) {
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		err := (&logsListCmd{dataOption: dataOption{Data: data}, Limit: 1, Follow: true, JSON: true}).Run(ctx, console{nil, w, io.Discard})
+		err := (&logsListCmd{logOption: logOption{Data: data}, Limit: 1, Follow: true, JSON: true}).Run(ctx, console{nil, w, io.Discard})
 		w.Close()
 		ended <- err
 	}()
@@ -180,22 +180,22 @@ func TestLogsFollow(t *testing.T) {
 
 func TestLogsShow(t *testing.T) {
 	data, _ := logged(t)
-	out, _ := runs(t, &logsShowCmd{dataOption: dataOption{Data: data}, ID: "one"})
+	out, _ := runs(t, &logsShowCmd{logOption: logOption{Data: data}, ID: "one"})
 	for _, want := range []string{"── system\nBe brief.", "── user\nQuestion?\n[image image/png, 3 bytes]", "── assistant (tool_use)\nThe ·[31manswer\n[t1 calls f] {\"a\":1}",
 		"billed $0.0015, of it $0.0001 for the Region", "AKIA1"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	out, _ = runs(t, &logsShowCmd{dataOption: dataOption{Data: data}, ID: "two"})
+	out, _ = runs(t, &logsShowCmd{logOption: logOption{Data: data}, ID: "two"})
 	if !strings.Contains(out, "── user\nKonversation") || !strings.Contains(out, "would have cost $0.0007") {
 		t.Errorf("%s", out)
 	}
-	out, _ = runs(t, &logsShowCmd{dataOption: dataOption{Data: data}, ID: "two", JSON: true})
+	out, _ = runs(t, &logsShowCmd{logOption: logOption{Data: data}, ID: "two", JSON: true})
 	if !strings.Contains(out, `"stopReason": "tool_use"`) {
 		t.Errorf("%s", out)
 	}
-	err := (&logsShowCmd{dataOption: dataOption{Data: data}, ID: "none"}).Run(t.Context(), console{nil, io.Discard, io.Discard})
+	err := (&logsShowCmd{logOption: logOption{Data: data}, ID: "none"}).Run(t.Context(), console{nil, io.Discard, io.Discard})
 	if err == nil || !strings.Contains(err.Error(), "no call has the id") {
 		t.Errorf("%v", err)
 	}
@@ -204,7 +204,7 @@ func TestLogsShow(t *testing.T) {
 func TestLogsExport(t *testing.T) {
 	data, _ := logged(t)
 	file := filepath.Join(data, "out.ndjson")
-	_, talk := runs(t, &logsExportCmd{dataOption: dataOption{Data: data}, Output: file})
+	_, talk := runs(t, &logsExportCmd{logOption: logOption{Data: data}, Output: file})
 	raw, err := os.ReadFile(file)
 	if err != nil || !strings.HasPrefix(talk, "4 calls") {
 		t.Errorf("%q, %v", talk, err)
@@ -226,7 +226,7 @@ func TestLogsExport(t *testing.T) {
 	if strings.Join(ids, " ") != "one two three four" {
 		t.Errorf("%v", ids)
 	}
-	out, _ := runs(t, &logsExportCmd{dataOption: dataOption{Data: data}, NoText: true})
+	out, _ := runs(t, &logsExportCmd{logOption: logOption{Data: data}, NoText: true})
 	if strings.Contains(out, "Question") || strings.Count(out, "\n") != 4 {
 		t.Errorf("%s", out)
 	}
@@ -234,7 +234,7 @@ func TestLogsExport(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	data, _ := logged(t)
-	base := usageCmd{dataOption: dataOption{Data: data}, By: []activity.Dimension{activity.ByKey}, Zone: "UTC"}
+	base := usageCmd{logOption: logOption{Data: data}, By: []activity.Dimension{activity.ByKey}, Zone: "UTC"}
 	out, _ := runs(t, &base)
 	for _, want := range []string{"KEY    CALLS", "AKIA1  2", "AKIA2  1", "total  4", "$0.0015", "$0.0007"} {
 		if !strings.Contains(out, want) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -87,8 +88,10 @@ func run(ctx context.Context, args []string, con console) (code int) {
 		return exitFailed
 	}
 	switch {
-	case len(args) == 0, len(args) == 1 && args[0] == "help":
+	case len(args) == 0:
 		args = []string{"--help"}
+	case args[0] == "help":
+		args = append(slices.Clone(args[1:]), "--help")
 	case len(args) == 1 && args[0] == "--version":
 		args = []string{"version"}
 	default:
@@ -107,7 +110,7 @@ func run(ctx context.Context, args []string, con console) (code int) {
 		var exit exitCode
 		code := statusOfError(err)
 		if !errors.As(err, &exit) && code != exitSignal+2 {
-			fmt.Fprintln(con.Err, "outcrop:", err)
+			fmt.Fprintf(con.Err, "outcrop: %v%s\n", err, hintOf(err))
 		}
 		return code
 	}
@@ -140,7 +143,7 @@ func newParser(c *cli, con console) (*kong.Kong, error) {
 			{Key: "tools", Title: "Tools:"},
 		}),
 		kong.Help(help),
-		kong.Vars{"data": defaultData(), "listen": defaultListen, "region": defaultRegion, "model": defaultModel},
+		kong.Vars{"data": defaultData(), "listen": defaultListen, "region": defaultRegion, "model": defaultModel, "here": "the data folder"},
 	)
 }
 

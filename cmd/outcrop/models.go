@@ -14,7 +14,7 @@ type modelsCmd struct {
 	ByProvider string `placeholder:"NAME" help:"Only this provider's models, as aws bedrock list-foundation-models has it."`
 	Region     string `placeholder:"REGION" help:"Only what can be called from this Region."`
 	Strict     bool   `help:"Only what AWS has today, in its spelling."`
-	Page       bool   `help:"The page's table, cell by cell."`
+	Page       bool   `help:"The page's table, cell by cell: whole, whatever else is named."`
 	JSON       bool   `name:"json" help:"Print JSON, with sources, Regions, limits and every price."`
 	bookOptions
 }
@@ -171,7 +171,11 @@ func (c *modelsCmd) rows(cat *catalog.Catalog, now time.Time) ([]modelRow, error
 	regions := cat.Regions()
 	if c.Region != "" {
 		if !slices.Contains(regions, c.Region) {
-			return nil, fmt.Errorf("--region %q is not one where Amazon Bedrock offers Claude: %s", c.Region, strings.Join(regions, " "))
+			meant := near(c.Region, regions)
+			if meant == "" {
+				meant = ": " + strings.Join(regions, " ")
+			}
+			return nil, misuse("--region %q is not one where Amazon Bedrock offers Claude%s", c.Region, meant)
 		}
 		regions = []string{c.Region}
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/datadir"
 	"github.com/outcrop-dev/outcrop/internal/recording"
 )
@@ -27,8 +28,13 @@ func defaultData() string {
 
 // dataOption is the data folder, for every command that uses one.
 type dataOption struct {
-	Data    string `type:"path" default:"${data}" placeholder:"DIR" help:"Data folder: account, keys. Default: ${default}."`
+	Data    string `type:"path" default:"${data}" placeholder:"DIR" help:"Data folder: the account, its keys, and the calls that are kept with what was said in them. Default: ${default}."`
 	KeyFile string `type:"path" placeholder:"FILE" help:"File of the age key that seals the data folder, if it is kept elsewhere."`
+}
+
+// logOption is a data folder whose calls are read: that takes no key.
+type logOption struct {
+	Data string `type:"path" default:"${data}" placeholder:"DIR" help:"Data folder whose calls are meant. Default: ${default}."`
 }
 
 // open sets the folder up on its first use, and attaches to it beside a server
@@ -65,11 +71,11 @@ type serveOptions struct {
 	dataOption
 	answerOptions
 	Tls bool   `help:"Serve TLS as well, on the same port, with a certificate of a local CA."`
-	Log string `enum:"text,json,off" default:"text" help:"Access log on standard error: text, json or off. Default: text."`
+	Log string `enum:"text,json,off" default:"text" placeholder:"FORM" help:"Access log on standard error: text, json or off. Default: ${default}."`
 
 	Metrics      string        `enum:"loopback,all,off" default:"loopback" placeholder:"WHO" help:"Who may read /metrics, which needs no key: loopback (this machine), all, or off. Default: ${default}."`
-	DrainDelay   time.Duration `placeholder:"TIME" help:"How long a server that is to stop still takes calls while /readyz says no. Behind a load balancer: longer than it needs to notice. Default: 0s."`
-	DrainTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long calls under way may take to finish after that. Default: ${default}."`
+	DrainDelay   time.Duration `placeholder:"TIME" help:"How long a server that is to stop still takes calls while /readyz says no. Behind a load balancer: longer than it needs to notice. Default: not at all."`
+	DrainTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long calls under way may take to finish after --drain-delay. Default: ${default}."`
 
 	InsecureSkipAuth bool `help:"Let everyone in. Only on a loopback address."`
 
@@ -80,12 +86,12 @@ type serveOptions struct {
 // answerOptions are what any command says that starts a server: how it answers.
 type answerOptions struct {
 	Config  string `type:"path" placeholder:"FILE" help:"Configuration file; its keys are the flags of serve, with _ for -."`
-	Region  string `default:"${region}" help:"Region of a call whose credential and host name none. Default: ${default}."`
+	Region  string `default:"${region}" placeholder:"REGION" help:"Region of a call whose credential and host name none. Default: ${default}."`
 	Strict  bool   `help:"Answer as AWS does today, where that differs from the page."`
-	Access  string `enum:"all,manual" default:"all" help:"Models that an account has before it asks: all, or none (manual), as at AWS before its first agreement. Default: all."`
-	MaxBody int64  `placeholder:"BYTES" help:"Lower the limits of request bodies to this."`
+	Access  string `enum:"all,manual" default:"all" placeholder:"WHICH" help:"Models that an account has before it asks: all, or none (manual), as at AWS before its first agreement. Default: ${default}."`
+	MaxBody int64  `placeholder:"BYTES" help:"Lower the limits of request bodies to this. Default: AWS's, by operation."`
 
-	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), bedrock (real Amazon Bedrock, billed to your AWS account), scripted (an echo), scripted:FILE, replay:FILE (what outcrop record has captured), or the http(s) URL of a server that speaks Anthropic Messages. Default: local."`
+	Upstream        string   `default:"local" placeholder:"WHAT" help:"Who answers: local (a small model on this machine), bedrock (real Amazon Bedrock, billed to your AWS account), scripted (an echo), scripted:FILE, replay:FILE (what outcrop record has captured), or the http(s) URL of a server that speaks Anthropic Messages. Default: ${default}."`
 	UpstreamModel   string   `placeholder:"NAME" help:"Model name to send to a URL upstream, in place of Claude's."`
 	UpstreamKey     string   `placeholder:"KEY" help:"API key of a URL upstream. Better in the environment than on the command line."`
 	UpstreamCan     []string `default:"images,documents,tools,thinking" enum:"images,documents,tools,thinking,text" placeholder:"WHAT" help:"What a URL upstream can do, of images, documents, tools, thinking; text is nothing more. Documents that it cannot read come to it as the text and pictures of their pages. Default: ${default}."`
@@ -98,8 +104,31 @@ type answerOptions struct {
 
 	Model     string `type:"path" placeholder:"FILE" help:"GGUF file for the local engine. Default: SmolLM2-135M-Instruct."`
 	EngineDir string `type:"path" placeholder:"DIR" help:"Folder of llama.cpp's libraries for the local engine."`
-	Lossy     string `enum:"refuse,warn" default:"refuse" placeholder:"WHAT" help:"What a translation between Converse and Messages cannot carry: refuse the call, or warn: leave it out, and name it in x-outcrop-dropped and the log. Default: refuse."`
+	Lossy     string `enum:"refuse,warn" default:"refuse" placeholder:"WHAT" help:"What a translation between Converse and Messages cannot carry: refuse the call, or warn: leave it out, and name it in x-outcrop-dropped and the log. Default: ${default}."`
 	Cache     string `type:"path" placeholder:"DIR" help:"Where the engine and its model are kept. Default: the user's cache folder."`
+}
+
+// Validate finds what no server starts with, for config check too.
+func (o *answerOptions) Validate() error {
+	if _, _, err := upstreamKind(o.Upstream); err != nil {
+		return err
+	}
+	for _, part := range []interface{ Validate() error }{&o.bedrockOptions, &o.activityOptions, &o.limitOptions} {
+		if err := part.Validate(); err != nil {
+			return err
+		}
+	}
+	if o.Region == defaultRegion {
+		return nil
+	}
+	c, err := catalog.Load()
+	if err != nil {
+		return err
+	}
+	if _, ok := c.Partition(o.Region); !ok {
+		return misuse("--region: unknown Region %q%s", o.Region, near(o.Region, c.Regions()))
+	}
+	return nil
 }
 
 // BeforeResolve gives the parse what the configuration file says.

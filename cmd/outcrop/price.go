@@ -53,11 +53,20 @@ type priceCmd struct {
 	List priceListCmd `cmd:"" default:"withargs" help:"Print the price book, with dates and sources."`
 }
 
+func (priceCmd) Help() string {
+	return `Examples:
+
+  outcrop price
+  outcrop price claude-opus-4-6
+
+Without a command it lists: outcrop price is outcrop price list.`
+}
+
 type priceListCmd struct {
 	Model string `arg:"" optional:"" help:"Only this model, by any id."`
 	bookOptions
-	farOption
-	JSON bool `name:"json" help:"Print JSON."`
+	farOption `set:"here=the list, with your own prices,"`
+	JSON      bool `name:"json" help:"Print JSON."`
 }
 
 func (priceListCmd) Help() string {

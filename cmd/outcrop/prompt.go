@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,15 +23,25 @@ import (
 
 // promptOption is what is asked.
 type promptOption struct {
-	Text        []string `arg:"" optional:"" help:"What to ask; - stands for standard input, which is read without it as well when it is a pipe or a file."`
-	ModelID     string   `name:"model" short:"m" default:"${model}" env:"OUTCROP_MODEL_ID" placeholder:"ID" help:"Model: a Bedrock id, an ARN, or a name such as claude-sonnet-4-6. Default: ${default}."`
-	System      string   `placeholder:"TEXT" help:"System prompt."`
-	PDF         []string `name:"pdf" sep:"none" placeholder:"FILE" help:"A PDF to send along. May be repeated, as may the next two."`
-	Image       []string `sep:"none" placeholder:"FILE" help:"A picture: PNG, JPEG, GIF or WebP."`
-	Document    []string `sep:"none" placeholder:"FILE" help:"A PDF, or text of any kind; with --converse Word and Excel too."`
-	MaxTokens   int64    `default:"1024" placeholder:"N" help:"Most tokens of the answer. Default: ${default}."`
+	Text []string `arg:"" optional:"" help:"What to ask; - stands for standard input, which is read without it as well when it is a pipe or a file."`
+	modelOption
+	PDF      []string `name:"pdf" sep:"none" placeholder:"FILE" help:"A PDF to send along. May be repeated, as may --image and --document."`
+	Image    []string `sep:"none" placeholder:"FILE" help:"A picture: PNG, JPEG, GIF or WebP."`
+	Document []string `sep:"none" placeholder:"FILE" help:"A PDF, or text of any kind; with --converse Word and Excel too."`
+	Converse bool     `help:"Ask through the Converse API, and not InvokeModel."`
+}
+
+// modelOption is who is asked, and what it is told before all else.
+type modelOption struct {
+	ModelID string `name:"model" short:"m" default:"${model}" env:"OUTCROP_MODEL_ID" placeholder:"ID" help:"Model: a Bedrock id, an ARN, or a name such as claude-sonnet-4-6. Default: ${default}."`
+	System  string `placeholder:"TEXT" help:"System prompt."`
+}
+
+// replyOption is what the answer may be. Its default is the command's:
+// set:"most=…".
+type replyOption struct {
+	MaxTokens   int64    `default:"${most}" placeholder:"N" help:"Most tokens of an answer. Default: ${default}."`
 	Temperature *float64 `placeholder:"T" help:"From 0 to 1, for models that take it."`
-	Converse    bool     `help:"Ask through the Converse API, and not InvokeModel."`
 }
 
 // defaultModel is the page's, in AWS's spelling of today, which both take.
@@ -40,11 +49,9 @@ const defaultModel = "global." + bedrock.ClaudeOpus4_6
 
 // prompt is what is asked, whole.
 type prompt struct {
-	model       string
-	system      string
-	maxTokens   int64
-	temperature *float64
-	turns       []turn
+	modelOption
+	replyOption
+	turns []turn
 }
 
 // turn is one side's words. answer is set where they are the model's.
@@ -83,9 +90,9 @@ func (o *promptOption) prompt(con console) (*prompt, error) {
 		t.text = append(t.text, text) // after what it is about
 	}
 	if len(t.text)+len(t.files) == 0 {
-		return nil, tell(bedrock.ErrConfiguration, "nothing to ask: give a text, a file, or standard input")
+		return nil, misuse("nothing to ask: give a text, a file, or standard input")
 	}
-	return &prompt{model: o.ModelID, system: o.System, maxTokens: o.MaxTokens, temperature: o.Temperature, turns: []turn{t}}, nil
+	return &prompt{modelOption: o.modelOption, turns: []turn{t}}, nil
 }
 
 // readInput takes standard input: text, or a PDF or picture.
@@ -226,9 +233,9 @@ func (a attachment) block() (anthropic.ContentBlockParamUnion, error) {
 // params is the prompt for the Messages API, and what its parameters have no
 // field for.
 func (p *prompt) params() (anthropic.MessageNewParams, []option.RequestOption, error) {
-	params := anthropic.MessageNewParams{Model: anthropic.Model(p.model), MaxTokens: p.maxTokens}
-	if p.system != "" {
-		params.System = []anthropic.TextBlockParam{{Text: p.system}}
+	params := anthropic.MessageNewParams{Model: anthropic.Model(p.ModelID), MaxTokens: p.MaxTokens}
+	if p.System != "" {
+		params.System = []anthropic.TextBlockParam{{Text: p.System}}
 	}
 	for _, t := range p.turns {
 		if t.answer != nil {
@@ -249,9 +256,9 @@ func (p *prompt) params() (anthropic.MessageNewParams, []option.RequestOption, e
 		params.Messages = append(params.Messages, anthropic.NewUserMessage(blocks...))
 	}
 	var opts []option.RequestOption
-	if p.temperature != nil {
+	if p.Temperature != nil {
 		// The newer API version has no temperature; each model knows the older.
-		opts = append(opts, option.WithJSONSet("temperature", *p.temperature), option.WithJSONSet("anthropic_version", "bedrock-2023-05-31"))
+		opts = append(opts, option.WithJSONSet("temperature", *p.Temperature), option.WithJSONSet("anthropic_version", "bedrock-2023-05-31"))
 	}
 	return params, opts, nil
 }
@@ -259,12 +266,12 @@ func (p *prompt) params() (anthropic.MessageNewParams, []option.RequestOption, e
 // converse is the prompt for the Converse API. It has one turn: chat goes through
 // Messages.
 func (p *prompt) converse() *bedrockruntime.ConverseInput {
-	in := &bedrockruntime.ConverseInput{ModelId: &p.model, InferenceConfig: &types.InferenceConfiguration{MaxTokens: aws.Int32(int32(min(p.maxTokens, 1<<31-1)))}}
-	if p.temperature != nil {
-		in.InferenceConfig.Temperature = aws.Float32(float32(*p.temperature))
+	in := &bedrockruntime.ConverseInput{ModelId: &p.ModelID, InferenceConfig: &types.InferenceConfiguration{MaxTokens: aws.Int32(int32(min(p.MaxTokens, 1<<31-1)))}}
+	if p.Temperature != nil {
+		in.InferenceConfig.Temperature = aws.Float32(float32(*p.Temperature))
 	}
-	if p.system != "" {
-		in.System = []types.SystemContentBlock{&types.SystemContentBlockMemberText{Value: p.system}}
+	if p.System != "" {
+		in.System = []types.SystemContentBlock{&types.SystemContentBlockMemberText{Value: p.System}}
 	}
 	var names []string
 	for _, t := range p.turns {
@@ -308,5 +315,3 @@ func documentName(path string, taken []string) string {
 	}
 	return name
 }
-
-var errBrokenOff = errors.New("the answer broke off before its end")

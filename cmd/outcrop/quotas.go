@@ -44,7 +44,7 @@ func readEntries[T any](list string, text []byte, into *[]T) error {
 	for i, e := range entries {
 		for _, name := range slices.Sorted(maps.Keys(e)) {
 			if !slices.Contains(known, name) {
-				return fmt.Errorf("%s[%d]: unknown key %q%s", list, i, name, didYouMean(name, known))
+				return fmt.Errorf("%s[%d]: unknown key %q%s", list, i, name, nearKey(name, known))
 			}
 		}
 	}
@@ -119,10 +119,10 @@ func (e quota) scope(c *catalog.Catalog, accounts []account) (quotaScope, error)
 		names = append(names, a.Name)
 	}
 	if e.Account != "" && !slices.Contains(names, e.Account) {
-		return s, fmt.Errorf("no account is named %q%s", e.Account, oneOf(e.Account, names))
+		return s, fmt.Errorf("no account is named %q%s", e.Account, near(e.Account, names))
 	}
 	if _, ok := c.Partition(e.Region); !ok && e.Region != "" {
-		return s, fmt.Errorf("unknown region %q%s", e.Region, oneOf(e.Region, c.Regions()))
+		return s, fmt.Errorf("unknown region %q%s", e.Region, near(e.Region, c.Regions()))
 	}
 	var ids []string
 	for _, m := range c.Models() {
@@ -143,13 +143,13 @@ func (e quota) scope(c *catalog.Catalog, accounts []account) (quotaScope, error)
 			_, ok = m.Profile(prefix)
 		}
 		if !ok {
-			return s, fmt.Errorf("no profile is named %q%s", ref, oneOf(ref, ids))
+			return s, fmt.Errorf("no profile is named %q%s", ref, near(ref, ids))
 		}
 		s.profile = prefix + "." + m.ID
 	default:
 		m, ok := c.Lookup(ref)
 		if !ok {
-			return s, fmt.Errorf("no model is named %q%s", ref, oneOf(ref, ids))
+			return s, fmt.Errorf("no model is named %q%s", ref, near(ref, ids))
 		}
 		prefix, _, _ := strings.Cut(ref, ".")
 		if _, is := m.Profile(prefix); is {
@@ -158,12 +158,4 @@ func (e quota) scope(c *catalog.Catalog, accounts []account) (quotaScope, error)
 		s.model = m.ID
 	}
 	return s, nil
-}
-
-// oneOf is didYouMean without the list of all that is known, which may be long.
-func oneOf(name string, known []string) string {
-	if said := didYouMean(name, known); strings.Contains(said, "did you mean") {
-		return said
-	}
-	return ""
 }

@@ -15,7 +15,7 @@ import (
 )
 
 type reconcileCmd struct {
-	dataOption
+	logOption
 	bookOptions
 	Dir   string `arg:"" type:"existingdir" help:"Folder with AWS's invocation logs, as aws s3 sync brings them."`
 	Since moment `placeholder:"TIME" help:"Miss no call before then. Default: the hour of the first record in the logs."`
@@ -25,12 +25,14 @@ type reconcileCmd struct {
 }
 
 func (reconcileCmd) Help() string {
-	return `AWS's own record of what you called, model invocation logging, beside ours: calls
-that only one side has, tokens of each class that are not the same and what that
-costs, endpoints, Regions, and what AWS ran outside of a wall.
+	return `Examples:
 
   aws s3 sync s3://BUCKET/PREFIX logs
   outcrop reconcile logs
+
+AWS's own record of what you called, model invocation logging, beside ours: calls
+that only one side has, tokens of each class that are not the same and what that
+costs, endpoints, Regions, and what AWS ran outside of a wall.
 
 Calls are matched by the request id that AWS gave them. Put in the logs of every
 account and Region that calls went to; a Region without logs is not missed. Records

@@ -37,7 +37,7 @@ func TestReconcile(t *testing.T) {
 	reconcile := func(asJSON bool) (string, int) {
 		t.Helper()
 		var out, talk bytes.Buffer
-		cmd := &reconcileCmd{dataOption: dataOption{Data: data}, Dir: folder, JSON: asJSON}
+		cmd := &reconcileCmd{logOption: logOption{Data: data}, Dir: folder, JSON: asJSON}
 		var code exitCode
 		err := cmd.Run(t.Context(), console{nil, &out, &talk})
 		if err != nil && !errors.As(err, &code) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"math"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/activity/invocationlog"
+	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/limit"
@@ -38,7 +40,7 @@ func (p parameters) String() string { return "?" + url.Values(p).Encode() }
 // Usage asks for sums.
 func (c *adminClient) Usage(ctx context.Context, q activity.UsageQuery) ([]activity.Usage, error) {
 	if q.Zone != nil && q.Zone.String() == "Local" {
-		return nil, fmt.Errorf("--zone Local: the server does not know it; name the zone, such as Europe/Madrid")
+		return nil, misuse("--zone Local: the server does not know it; name the zone, such as Europe/Madrid")
 	}
 	names := make([]string, len(q.By))
 	for i, d := range q.By {
@@ -157,14 +159,19 @@ func statusWords(least, most int) string {
 	}
 }
 
-// fromLog is as much of a record as a list shows.
+// fromLog is the record of a call, but for what AWS's form has no place for.
 func fromLog(l *invocationlog.Log) (*activity.Record, error) {
 	o := &l.Outcrop
-	r := &activity.Record{RequestID: l.RequestID, Operation: l.Operation, Ref: l.ModelID, Region: l.Region, KeyID: o.KeyID,
-		Status: o.Status, Partial: o.Partial, Interrupted: o.Interrupted, ErrorCode: l.ErrorCode, Duration: time.Duration(o.LatencyMS) * time.Millisecond}
-	var err error
-	if r.Time, err = time.Parse(time.RFC3339, l.Timestamp); err != nil {
-		return nil, err
+	r := &activity.Record{RequestID: l.RequestID, UpstreamRequestID: o.UpstreamRequestID, Operation: l.Operation, Account: l.AccountID, KeyID: o.KeyID,
+		Region: l.Region, Ref: l.ModelID, ModelID: o.Model, RouteID: o.Route, Upstream: o.Upstream, Wall: o.Wall, Endpoint: o.Endpoint, Served: l.InferenceRegion,
+		Status: o.Status, ErrorCode: l.ErrorCode, Error: o.Error, Partial: o.Partial, Interrupted: o.Interrupted, StopReason: o.StopReason,
+		Duration: time.Duration(o.LatencyMS) * time.Millisecond, Warnings: o.Warnings, Trace: o.Trace, Tier: o.ServiceTier, Metadata: l.Metadata,
+		Client: activity.ClientIDs{Session: o.Session, Agent: o.Agent, ParentAgent: o.ParentAgent, Prompt: o.Prompt, Class: o.Class}}
+	if l.Identity != nil {
+		r.Principal = l.Identity.ARN
+	}
+	for _, t := range o.Tried {
+		r.Tried = append(r.Tried, activity.Attempt{RouteID: t.Route, Region: t.Region, Code: t.Code})
 	}
 	number := func(n *int64) int64 {
 		if n == nil {
@@ -172,11 +179,59 @@ func fromLog(l *invocationlog.Log) (*activity.Record, error) {
 		}
 		return *n
 	}
+	r.FirstFrame = time.Duration(number(o.FirstByteMS)) * time.Millisecond
 	r.Usage = messages.Usage{InputTokens: number(l.Input.Tokens), CacheReadInputTokens: number(l.Input.CacheRead), CacheCreationInputTokens: number(l.Input.CacheWrite), OutputTokens: number(l.Output.Tokens)}
-	if o.Cost != nil {
-		if r.Billed, err = nanodollars(o.Cost.Billed); err == nil {
-			r.WouldCost, err = nanodollars(o.Cost.WouldCost)
+	for r.Content.String() != o.Content && r.Content <= activity.Lost { // above it, it is "unknown"
+		r.Content++
+	}
+	var err error
+	if r.Time, err = time.Parse(time.RFC3339, l.Timestamp); err != nil || o.Cost == nil {
+		return r, err
+	}
+	r.OwnPrice, r.Estimated = o.Cost.OwnPrice, o.Cost.Estimated
+	for _, m := range []struct {
+		text string
+		into *catalog.Nanodollars
+	}{{o.Cost.Billed, &r.Billed}, {o.Cost.WouldCost, &r.WouldCost}, {o.Cost.Premium, &r.Premium}, {o.Cost.CacheSaved, &r.CacheSaved}} {
+		if *m.into, err = nanodollars(m.text); err != nil {
+			return nil, err
 		}
 	}
-	return r, err
+	return r, nil
+}
+
+// exchangeOf is a call with its bodies. An answer that is no message is an event
+// of its operation's name.
+func exchangeOf(l *invocationlog.Log) (*activity.Exchange, error) {
+	r, err := fromLog(l)
+	if err != nil {
+		return nil, err
+	}
+	x := &activity.Exchange{Record: *r, Input: l.Input.Body}
+	switch {
+	case l.Output.Body == nil:
+	case l.Operation == bedrockapi.InvokeModelStream.Name:
+		var chunks []json.RawMessage
+		if err := json.Unmarshal(l.Output.Body, &chunks); err != nil {
+			return nil, err
+		}
+		for _, c := range chunks {
+			var event struct{ Type string }
+			if err := json.Unmarshal(c, &event); err != nil {
+				return nil, err
+			}
+			x.Events = append(x.Events, activity.Event{Name: event.Type, Data: c})
+		}
+	default:
+		message, left, err := messageOf(l.Operation, l.Output.Body)
+		if err != nil {
+			x.Events = []activity.Event{{Name: l.Operation, Data: l.Output.Body}}
+			break
+		}
+		x.Events = []activity.Event{{Name: "message", Data: message}}
+		if len(left) > 0 {
+			x.Record.Warnings = append(x.Record.Warnings, "not shown, --json has it: "+strings.Join(left, ", "))
+		}
+	}
+	return x, nil
 }

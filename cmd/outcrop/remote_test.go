@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -40,6 +41,27 @@ func TestFarAndNear(t *testing.T) {
 		if id == "" {
 			id = resp.Header.Get("Request-Id")
 		}
+	}
+	ids := []string{id}
+	for _, op := range []string{"invoke-with-response-stream", "converse", "converse-stream"} {
+		body := `{"messages":[{"role":"user","content":[{"text":"the question"}]}]}`
+		if op == "invoke-with-response-stream" {
+			body = `{"anthropic_version":"bedrock-2023-05-31","max_tokens":9,"system":"Be brief.","messages":[{"role":"user","content":"the question"}]}`
+		}
+		req, err := http.NewRequest(http.MethodPost, s.URL+"/model/global.anthropic.claude-opus-4-6-v1/"+op, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+secret.Reveal())
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatal(op, resp.Status, err)
+		}
+		resp.Body.Close()
+		ids = append(ids, resp.Header.Get("X-Amzn-Requestid"))
 	}
 	t.Setenv("AWS_BEARER_TOKEN_BEDROCK", boss.Reveal())
 	ask := func(args ...string) (string, string) {
@@ -92,6 +114,15 @@ func TestFarAndNear(t *testing.T) {
 	var a, b any
 	if json.Unmarshal([]byte(near), &a) != nil || json.Unmarshal([]byte(far), &b) != nil || fmt.Sprint(a) != fmt.Sprint(b) || !strings.Contains(far, "the question") {
 		t.Errorf("here\n%s\nfrom afar\n%s", near, far)
+	}
+	// The conversation, too. AWS's form has whole seconds.
+	for _, id := range ids {
+		near, far := ask("logs", "show", id)
+		cut := regexp.MustCompile(`(?m)^(time +\S{19})(\.[0-9]+)?|^took .*$`)
+		near, far = cut.ReplaceAllString(near, "$1"), cut.ReplaceAllString(far, "$1")
+		if near != far || !strings.Contains(far, "── user\nthe question\n") || !strings.Contains(far, "── assistant (end_turn)\n") {
+			t.Errorf("here\n%s\nfrom afar\n%s", near, far)
+		}
 	}
 	for _, args := range [][]string{{"logs", "--text", "x"}, {"logs", "-f"}, {"logs", "-n", "0"}} {
 		var said bytes.Buffer

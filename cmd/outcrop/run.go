@@ -15,7 +15,12 @@ import (
 type runCmd struct{ serveOptions }
 
 func (runCmd) Help() string {
-	return `The first start fetches the engine and its model, about 110 MB. Then the page's own
+	return `Examples:
+
+  outcrop run
+  outcrop run --upstream http://127.0.0.1:11434 --upstream-model qwen3
+
+The first start fetches the engine and its model, about 110 MB. Then the page's own
 request is sent through the front door and its answer shown; the server stays until
 Ctrl-C. Without a terminal the tour runs in its place, and its exit code is this
 command's.`
@@ -79,7 +84,7 @@ func (s *server) hello(ctx context.Context, o *serveOptions, w io.Writer) error 
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "\n\n  from    %s, which is not Claude\n  usage   %d tokens in, %d out\n  cost    billed $0; Claude Opus 4.6 on Amazon Bedrock would have cost $%s\n",
+	_, err = fmt.Fprintf(w, "\n\n  from    %s, which is not Claude\n  usage   %d tokens in, %d out\n  cost    billed $0.00; Claude Opus 4.6 on Amazon Bedrock would have cost $%s\n",
 		s.Upstream.Name(), m.Usage.InputTokens, m.Usage.OutputTokens, cost.USD())
 	return err
 }

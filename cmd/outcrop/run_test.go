@@ -27,7 +27,7 @@ func TestHello(t *testing.T) {
 		`(?m)^Hello, world$`,
 		`from +scripted, which is not Claude`,
 		`usage +[1-9][0-9]* tokens in, [1-9][0-9]* out`,
-		`cost +billed \$0; .* would have cost \$0\.0*[1-9]`,
+		`cost +billed \$0\.00; .* would have cost \$0\.0*[1-9]`,
 	} {
 		if !regexp.MustCompile(want).MatchString(out.String()) {
 			t.Errorf("no %s in\n%s", want, out.String())

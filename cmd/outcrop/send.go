@@ -20,11 +20,12 @@ import (
 )
 
 type sendCmd struct {
-	targetOption
+	targetOption `set:"aws=Ask the real Amazon Bedrock, with the environment's AWS credentials, which is billed."`
 	promptOption
-	Stream  *bool         `negatable:"" help:"Show the answer as it comes, which is the default without --json; --no-stream asks for it whole."`
-	JSON    bool          `name:"json" help:"Print the answer's JSON as it came; with --stream its events, one a line."`
-	Timeout time.Duration `default:"10m" placeholder:"TIME" help:"Most time for the answer. Default: ${default}."`
+	replyOption `set:"most=1024"`
+	Stream      *bool         `negatable:"" help:"Show the answer as it comes, which is the default without --json; --no-stream asks for it whole."`
+	JSON        bool          `name:"json" help:"Print the answer's JSON as it came; with --stream its events, one a line."`
+	Timeout     time.Duration `default:"10m" placeholder:"TIME" help:"Most time for the answer. Default: ${default}."`
 }
 
 func (sendCmd) Help() string {
@@ -48,20 +49,21 @@ func (c *sendCmd) Run(ctx context.Context, con console) error {
 		stream = *c.Stream
 	}
 	if c.Converse && c.JSON && stream {
-		return tell(bedrock.ErrConfiguration, "--json with --stream is for InvokeModel: leave out --stream, or --converse")
+		return misuse("--json with --stream is for InvokeModel: leave out --stream, or --converse")
 	}
 	p, err := c.prompt(con)
 	if err != nil {
 		return err
 	}
+	p.replyOption = c.replyOption
 	t, err := c.open(ctx, "send")
 	if err != nil {
 		return err
 	}
 	if c.Converse && t.clear() {
-		return tell(bedrock.ErrConfiguration, "%v", errClear)
+		return errClear
 	}
-	p.model = t.modelID(p.model)
+	p.ModelID = t.modelID(p.ModelID)
 	out := con.answers()
 	a, err := c.ask(ctx, t, p, stream, out)
 	if err != nil {
@@ -192,7 +194,7 @@ func (t *target) converseStream(ctx context.Context, p *prompt, out *answers) (*
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, tell(bedrock.ErrTruncated, "%v", errBrokenOff)
+		return nil, tell(bedrock.ErrTruncated, "the answer broke off before its end")
 	}
 	return a, nil
 }
@@ -214,11 +216,11 @@ func (t *target) sum(w io.Writer, p *prompt, a *answer) {
 	switch a.stop {
 	case "", "end_turn", "stop_sequence":
 	case "max_tokens":
-		fmt.Fprintf(w, "outcrop: cut at --max-tokens %d\n", p.maxTokens)
+		fmt.Fprintf(w, "outcrop: cut at --max-tokens %d\n", p.MaxTokens)
 	default:
 		fmt.Fprintf(w, "outcrop: stopped: %s\n", a.stop)
 	}
-	fmt.Fprintf(w, "outcrop: answered by %s: %s; %s\n", t.who(), tokenLine(a.usage), t.cost(p.model, a.usage))
+	fmt.Fprintf(w, "outcrop: answered by %s: %s; %s\n", t.who(), tokenLine(a.usage), t.cost(p.ModelID, a.usage))
 }
 
 func tokenLine(u messages.Usage) string {

@@ -13,6 +13,18 @@ import (
 
 type serveCmd struct{ serveOptions }
 
+func (serveCmd) Help() string {
+	return `Examples:
+
+  outcrop serve
+  outcrop serve --upstream scripted --listen 127.0.0.1:0
+  outcrop serve --upstream bedrock --allow-regions eu-west-1,eu-central-1 --limit-usd-per-day 5
+
+Each flag is a key of outcrop.yaml too, with _ for -, which outcrop config check looks
+through: a flag wins over its variable, and that over the file. Clients come in with
+what outcrop env prints. Ctrl-C ends it, once the calls under way are answered.`
+}
+
 func (c *serveCmd) Run(ctx context.Context, con console) error {
 	s, err := startServer(&c.serveOptions, con)
 	if err != nil {

@@ -94,12 +94,15 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 	}()
 	ln, err := net.Listen("tcp", o.Listen)
 	if err != nil {
+		if _, wrong := net.ResolveTCPAddr("tcp", o.Listen); wrong != nil {
+			return nil, misuse("cannot listen on %s: want an address and a port, such as %s: %v", o.Listen, defaultListen, wrong)
+		}
 		return nil, fmt.Errorf("cannot listen on %s: %w\n  another outcrop may be running there; --listen 127.0.0.1:0 takes a free port", o.Listen, err)
 	}
 	s.closers = append(s.closers, ln.Close)
 	addr := ln.Addr().(*net.TCPAddr).AddrPort()
 	if o.InsecureSkipAuth && !addr.Addr().Unmap().IsLoopback() {
-		return nil, fmt.Errorf("--insecure-skip-auth lets everyone in, so it serves a loopback address only, not %s", o.Listen)
+		return nil, misuse("--insecure-skip-auth lets everyone in, so it serves a loopback address only, not %s", o.Listen)
 	}
 	if s.Data, err = datadir.Open(o.Data, datadir.Options{KeyFile: o.KeyFile, Now: time.Now}); err != nil {
 		return nil, err

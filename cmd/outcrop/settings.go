@@ -73,10 +73,10 @@ func (r *regions) UnmarshalText(text []byte) error {
 // limitFlags are the limits of a key.
 type limitFlags struct {
 	RequestsPerMinute count `placeholder:"N" env:"OUTCROP_KEY_REQUESTS_PER_MINUTE" help:"Requests a minute: a number, none, or default (what the server has for keys without their own)."`
-	TokensPerMinute   count `placeholder:"N" env:"OUTCROP_KEY_TOKENS_PER_MINUTE" help:"Tokens a minute, counted as AWS does."`
-	ConcurrentStreams count `placeholder:"N" env:"OUTCROP_KEY_CONCURRENT_STREAMS" help:"Calls at once, streamed or not."`
-	USDPerDay         money `name:"usd-per-day" placeholder:"USD" env:"OUTCROP_KEY_USD_PER_DAY" help:"Money that may really be billed in a day of UTC: a hard stop."`
-	USDPerMonth       money `name:"usd-per-month" placeholder:"USD" env:"OUTCROP_KEY_USD_PER_MONTH" help:"… in a month."`
+	TokensPerMinute   count `placeholder:"N" env:"OUTCROP_KEY_TOKENS_PER_MINUTE" help:"Tokens a minute, counted as AWS does: a number, none, or default."`
+	ConcurrentStreams count `placeholder:"N" env:"OUTCROP_KEY_CONCURRENT_STREAMS" help:"Calls at once, streamed or not: a number, none, or default."`
+	USDPerDay         money `name:"usd-per-day" placeholder:"USD" env:"OUTCROP_KEY_USD_PER_DAY" help:"Money that may really be billed in a day of UTC, a hard stop: dollars, none, or default."`
+	USDPerMonth       money `name:"usd-per-month" placeholder:"USD" env:"OUTCROP_KEY_USD_PER_MONTH" help:"Money that may really be billed in a month, in the same way."`
 }
 
 func (f *limitFlags) patch() map[string]any {
@@ -99,8 +99,8 @@ type settingFlags struct {
 	Role string `enum:",caller,administrator" default:"" placeholder:"ROLE" env:"OUTCROP_KEY_ROLE" help:"What the key may do: caller (call models) or administrator (and change keys, limits and access)."`
 	limitFlags
 	Activity     string  `enum:",full,metadata,none" default:"" placeholder:"WHAT" env:"OUTCROP_KEY_ACTIVITY" help:"How much of its calls is kept: full, metadata (no requests and answers) or none."`
-	AllowRegions regions `placeholder:"REGION,…" env:"OUTCROP_KEY_ALLOW_REGIONS" help:"Regions that its calls may reach; all: every one."`
-	DenyRegions  regions `placeholder:"REGION,…" env:"OUTCROP_KEY_DENY_REGIONS" help:"Regions that its calls must not reach; none: no such Region."`
+	AllowRegions regions `placeholder:"REGION,..." env:"OUTCROP_KEY_ALLOW_REGIONS" help:"Regions that its calls may reach; all: every one."`
+	DenyRegions  regions `placeholder:"REGION,..." env:"OUTCROP_KEY_DENY_REGIONS" help:"Regions that its calls must not reach; none: no such Region."`
 	DenyGlobal   string  `enum:",yes,no" default:"" placeholder:"yes|no" env:"OUTCROP_KEY_DENY_GLOBAL" help:"Whether it is kept from global ids."`
 }
 

@@ -18,21 +18,21 @@ import (
 
 	"github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
-	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
-// targetOption says who is asked for an answer.
+// targetOption says who is asked for an answer. What --aws costs is the command's
+// to say: set:"aws=…".
 type targetOption struct {
 	dataOption
 	Endpoint string `placeholder:"URL" xor:"where" help:"Ask this endpoint, with the environment's AWS credentials."`
-	AWS      bool   `name:"aws" xor:"where" help:"Ask the real Amazon Bedrock, with the environment's AWS credentials, which is billed."`
+	AWS      bool   `name:"aws" xor:"where" help:"${aws}"`
 	Region   string `placeholder:"REGION" help:"Region of the call. Default: the server's; elsewhere AWS_REGION, else us-east-1."`
 }
 
 const targetHelp = `Who is asked, with which credentials:
 
   --endpoint URL                        that one, the environment's
-  --aws                                 the real Amazon Bedrock, the environment's; it bills calls of models
+  --aws                                 the real Amazon Bedrock, the environment's
   ANTHROPIC_BEDROCK_BASE_URL or AWS_ENDPOINT_URL_BEDROCK_RUNTIME is set
                                         that one, the environment's (this is what outcrop env does)
   otherwise                             the server on the data folder, with its first access key
@@ -141,12 +141,12 @@ func (t *target) clear() bool {
 	return t.AWSConfig().BearerAuthTokenProvider != nil && strings.HasPrefix(t.BaseURL(), "http://")
 }
 
-var errClear = errors.New("AWS's own client, which Converse goes through here, sends an API key over https alone: name an https endpoint, or leave out --converse")
+var errClear = misuse("AWS's own client, which Converse goes through here, sends an API key over https alone: name an https endpoint, or leave out --converse")
 
 // nobody is what a command says that needs a server and finds none.
 func nobody(verb, data string) error {
 	return tell(bedrock.ErrServiceUnavailable, `%s: nobody to ask
-  no server runs on %s: start one with %[3]s serve, or for one command: %[3]s exec -- %[3]s %[1]s
+  no server runs on %s: start one with %[3]s serve, or for one command: %[3]s exec -- %[3]s %[1]s …
   another endpoint: --endpoint URL; the real AWS: --aws`, verb, data, self())
 }
 
@@ -285,40 +285,4 @@ func (t *target) who() string {
 func (t *target) bills() bool {
 	upstream := t.heard.says("X-Outcrop-Upstream")
 	return upstream == "" || upstream == "bedrock" || strings.HasPrefix(upstream, "bedrock/")
-}
-
-// cost says what an answer cost.
-func (t *target) cost(model string, u messages.Usage) string {
-	switch billed, would := t.costs(model, u); {
-	case billed == "":
-		return "the price of " + model + " is not known"
-	case would != "":
-		return "billed $" + billed + ", on Amazon Bedrock it would have cost $" + would
-	case t.heard.says(headerCost) == "":
-		return "$" + billed + " by the list price"
-	default:
-		return "billed $" + billed
-	}
-}
-
-// An Outcrop's own figures.
-const (
-	headerCost      = "X-Outcrop-Cost-Usd"
-	headerWouldCost = "X-Outcrop-Would-Cost-Usd"
-)
-
-// costs are Outcrop's own figures where there are such, else the list price. "":
-// not known, or there is none.
-func (t *target) costs(model string, u messages.Usage) (billed, would string) {
-	if billed = t.heard.says(headerCost); billed != "" {
-		return billed, t.heard.says(headerWouldCost)
-	}
-	price := ""
-	if r, err := t.catalog.Resolve(model, t.Client.Region(), catalog.Policy{}); err == nil && len(r.Candidates) > 0 {
-		price = catalog.Cost(u, r.Candidates[0].Price).USD()
-	}
-	if t.bills() {
-		return price, ""
-	}
-	return "0", price
 }

@@ -13,18 +13,20 @@ import (
 
 type tourCmd struct {
 	answerOptions
-	Endpoint string `placeholder:"URL" help:"Visit this server, with the environment's AWS credentials; without it, one that is started for the tour."`
-	JSON     bool   `name:"json" help:"Print JSON."`
-	Markdown bool   `xor:"json" help:"Print the table that the README has."`
+	Endpoint string `placeholder:"URL" help:"Visit this server, with the environment's AWS credentials; without it, one that is started for the tour, with the other flags."`
+	JSON     bool   `name:"json" xor:"form" help:"Print JSON."`
+	Markdown bool   `xor:"form" help:"Print the table that the README has."`
 }
 
 func (tourCmd) Help() string {
-	return `Each promise of the page "Claude on Amazon Bedrock" is executed through the front
-door, with signed requests. The exit code is 1 when one that should work does not.
+	return `Examples:
 
   outcrop tour
   outcrop tour --upstream scripted
-  outcrop tour --endpoint http://127.0.0.1:4141`
+  outcrop tour --endpoint http://127.0.0.1:4141
+
+Each promise of the page "Claude on Amazon Bedrock" is executed through the front
+door, with signed requests. The exit code is 1 when one that should work does not.`
 }
 
 func (c *tourCmd) Run(ctx context.Context, con console) error {

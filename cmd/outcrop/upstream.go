@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -26,45 +28,66 @@ import (
 // openUpstream makes the upstream that o names. Only "local" has a fallback, and
 // it says so everywhere.
 func (s *server) openUpstream(o *serveOptions, self netip.AddrPort, hop string, log *slog.Logger, con console) error {
-	switch {
-	case o.Upstream == "scripted":
-		return s.openScripted(scripted.Scenario{})
-	case strings.HasPrefix(o.Upstream, "scripted:"):
-		scenario, err := scripted.Open(strings.TrimPrefix(o.Upstream, "scripted:"))
-		if err != nil {
-			return err
-		}
-		return s.openScripted(*scenario)
-	case strings.HasPrefix(o.Upstream, "replay:"):
-		return s.openReplay(strings.TrimPrefix(o.Upstream, "replay:"))
-	case o.Upstream == "local":
+	kind, file, err := upstreamKind(o.Upstream)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case "scripted":
+		return s.openScripted(file)
+	case "replay":
+		return s.openReplay(file)
+	case "bedrock":
+		return s.openBedrock(context.Background(), o, self, hop, log)
+	case "local":
 		err := s.openLocal(o, log)
 		if err == nil {
 			return nil
 		}
 		if o.Model != "" || o.EngineDir != "" { // somebody wants that one
-			return fmt.Errorf("--model, --engine-dir: %w", err)
+			return misuse("--model, --engine-dir: %v", err)
 		}
 		s.Note = fmt.Sprintf("no local engine (%v); the scripted upstream echoes instead", err)
-		return s.openScripted(scripted.Scenario{})
-	case o.Upstream == "bedrock":
-		return s.openBedrock(context.Background(), o, self, hop, log)
-	case strings.HasPrefix(o.Upstream, "http://"), strings.HasPrefix(o.Upstream, "https://"):
-		return s.openURL(o, self, hop)
+		return s.openScripted("")
 	default:
-		return fmt.Errorf("--upstream %q: want local, bedrock, scripted, scripted:FILE, replay:FILE, or an http(s) URL", o.Upstream)
+		return s.openURL(o, self, hop)
 	}
 }
 
-func (s *server) openScripted(scenario scripted.Scenario) error {
-	up, err := scripted.New(scenario)
+// upstreamKind reads --upstream: a word, and the file behind it, or a URL.
+func upstreamKind(upstream string) (kind, file string, err error) {
+	kind, file, _ = strings.Cut(upstream, ":")
+	switch {
+	case upstream == "local", upstream == "bedrock", upstream == "scripted", file != "" && (kind == "scripted" || kind == "replay"):
+		return kind, file, nil
+	case kind == "http", kind == "https":
+		if u, err := url.Parse(upstream); err == nil && u.Host != "" {
+			return "url", "", nil
+		}
+		return "", "", misuse("--upstream %q is not a URL", upstream)
+	default:
+		return "", "", misuse("--upstream %q: want local, bedrock, scripted, scripted:FILE, replay:FILE, or an http(s) URL%s", upstream,
+			near(upstream, []string{"local", "bedrock", "scripted"}))
+	}
+}
+
+// openScripted plays a scenario, or ("") echoes.
+func (s *server) openScripted(file string) error {
+	scenario := &scripted.Scenario{}
+	if file != "" {
+		var err error
+		if scenario, err = scripted.Open(file); err != nil {
+			return misuse("--upstream scripted:FILE: %v%s", err, missing(err, "name a scenario, or leave :FILE out for an echo"))
+		}
+	}
+	up, err := scripted.New(*scenario)
 	if err != nil {
-		return err
+		return misuse("--upstream scripted:%s: %v", file, err)
 	}
 	if scenario.Recording != "" {
 		recorded, err := replay.Open(scenario.Recording)
 		if err != nil {
-			return err
+			return misuse("--upstream scripted:%s: recording: %v", file, err)
 		}
 		up.Over(recorded)
 	}
@@ -75,10 +98,18 @@ func (s *server) openScripted(scenario scripted.Scenario) error {
 func (s *server) openReplay(file string) error {
 	up, err := replay.Open(file)
 	if err != nil {
-		return err
+		return misuse("--upstream replay:FILE: %v%s", err, missing(err, "outcrop record -- CMD makes one"))
 	}
 	s.Upstream = up
 	return nil
+}
+
+// missing is what to do where a file is not there.
+func missing(err error, do string) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return below(do)
+	}
+	return ""
 }
 
 func (s *server) openLocal(o *serveOptions, log *slog.Logger) error {
@@ -107,19 +138,19 @@ func (s *server) openLocal(o *serveOptions, log *slog.Logger) error {
 
 func (s *server) openURL(o *serveOptions, self netip.AddrPort, hop string) error {
 	u, err := url.Parse(o.Upstream)
-	if err != nil || u.Host == "" {
-		return fmt.Errorf("--upstream %q is not a URL", o.Upstream)
+	if err != nil {
+		return err
 	}
 	here := isHere(u.Hostname())
 	if here && u.Port() == fmt.Sprint(self.Port()) {
-		return fmt.Errorf("--upstream %s is this server itself", u.Redacted())
+		return misuse("--upstream %s is this server itself", u.Redacted())
 	}
 	place := routing.Unknown()
 	switch {
 	case len(o.UpstreamRegions) > 0:
 		wall, err := s.Catalog.Wall(o.UpstreamRegions...)
 		if err != nil {
-			return fmt.Errorf("--upstream-regions: %w", err)
+			return misuse("--upstream-regions: %v", err)
 		}
 		place = routing.In(wall)
 	case here:

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -24,7 +23,7 @@ type bedrockOptions struct {
 	BedrockMantleEndpoint string `placeholder:"URL" help:"The same for bedrock-mantle, which is not called where --bedrock-endpoint stands alone."`
 	BedrockFips           bool   `help:"Call AWS's FIPS endpoints."`
 	BedrockDualStack      bool   `help:"Call AWS's dual-stack endpoints."`
-	BedrockBetas          string `enum:"strip,pass,strict" default:"strip" help:"What becomes of a beta that AWS is known to refuse: strip it with its fields and say so, pass it on, or refuse the call (strict)."`
+	BedrockBetas          string `enum:"strip,pass,strict" default:"strip" placeholder:"WHAT" help:"What becomes of a beta that AWS is known to refuse: strip it with its fields and say so, pass it on, or refuse the call (strict). Default: ${default}."`
 	BedrockKey            string `placeholder:"KEY" help:"Bedrock API key to call AWS with, in place of AWS credentials. Better in the environment than on the command line."`
 	wayOptions
 	Quotas    quotas        `placeholder:"JSON" help:"Quotas of your AWS accounts, best as a list in outcrop.yaml: account, region, model or profile, rpm, tpm, tpd. Calls move to other Regions before one is spent. What is not told is learnt from AWS's 429s."`
@@ -102,7 +101,7 @@ func (o *wayOptions) fence(c *catalog.Catalog) (routing.Fence, error) {
 	for _, list := range [][]string{o.AllowRegions, o.DenyRegions} {
 		for _, region := range list {
 			if _, ok := c.Partition(region); !ok {
-				return routing.Fence{}, fmt.Errorf("unknown Region %q%s", region, oneOf(region, c.Regions()))
+				return routing.Fence{}, fmt.Errorf("unknown Region %q%s", region, near(region, c.Regions()))
 			}
 		}
 	}
@@ -137,7 +136,7 @@ func (a *accounts) UnmarshalText(text []byte) error {
 func (o *bedrockOptions) payers() (out []bedrockup.Account, err error) {
 	if o.BedrockKey != "" {
 		if len(o.Accounts) > 0 {
-			return nil, errors.New("--bedrock-key and accounts exclude each other; an account has key_env")
+			return nil, misuse("--bedrock-key and accounts exclude each other; an account has key_env")
 		}
 		return []bedrockup.Account{{Bearer: o.BedrockKey}}, nil
 	}
@@ -145,7 +144,7 @@ func (o *bedrockOptions) payers() (out []bedrockup.Account, err error) {
 		key := ""
 		if a.KeyEnv != "" {
 			if key = os.Getenv(a.KeyEnv); key == "" {
-				return nil, fmt.Errorf("account %q: %s is not set", a.Name, a.KeyEnv)
+				return nil, misuse("account %q: %s is not set, which is to hold its key", a.Name, a.KeyEnv)
 			}
 		}
 		out = append(out, bedrockup.Account{Name: a.Name, Number: a.Number, Regions: a.Regions, Role: a.Role, ExternalID: a.ExternalID, Bearer: key})
@@ -157,7 +156,7 @@ func (o *bedrockOptions) payers() (out []bedrockup.Account, err error) {
 func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.AddrPort, hop string, log *slog.Logger) (err error) {
 	betas, ok := map[string]bedrockup.BetaPolicy{"strip": bedrockup.Strip, "pass": bedrockup.Pass, "strict": bedrockup.Strict}[o.BedrockBetas]
 	if !ok {
-		return fmt.Errorf("--bedrock-betas %q: want strip, pass or strict", o.BedrockBetas)
+		return misuse("--bedrock-betas %q: want strip, pass or strict", o.BedrockBetas)
 	}
 	if o.Strict && betas == bedrockup.Strip {
 		betas = bedrockup.Strict // AWS leaves nothing out
@@ -172,7 +171,7 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 	}
 	up, err := bedrockup.New(ctx, options)
 	if err != nil {
-		return err
+		return misuse("%v", err)
 	}
 	s.closers = append(s.closers, up.Close)
 	if s.fence, err = o.fence(s.Catalog); err != nil {

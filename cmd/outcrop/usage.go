@@ -15,7 +15,7 @@ import (
 )
 
 type usageCmd struct {
-	dataOption
+	logOption
 	farOption
 	By      []activity.Dimension `default:"day,model" placeholder:"WHAT" help:"What to tell apart, in this order: hour, day, month, key, model, profile, region, endpoint, session, tag. Default: ${default}."`
 	Since   moment               `placeholder:"TIME" help:"From then on, by the hour: a time in the zone (2026-11-22, 2026-11-22T13:00), or how long ago (24h, 7d)."`
@@ -53,7 +53,7 @@ func (c *usageCmd) row(u activity.Usage) usageRow { return httpapi.NewUsageRow(c
 func (c *usageCmd) Run(ctx context.Context, con console) error {
 	zone, err := time.LoadLocation(c.Zone)
 	if err != nil {
-		return fmt.Errorf("--zone %q: want UTC, Local or a name of the IANA time zones, such as Europe/Madrid: %w", c.Zone, err)
+		return misuse("--zone %q: want UTC, Local or a name of the IANA time zones, such as Europe/Madrid: %v", c.Zone, err)
 	}
 	if zone == time.Local && zone.String() == "UTC" {
 		zone = time.UTC

@@ -96,7 +96,7 @@ func TestUsageByEverything(t *testing.T) {
 			sum.Add(f)
 			want[of(r)] = sum
 		}
-		c := usageCmd{dataOption: dataOption{Data: data}, By: []activity.Dimension{d}, Zone: "UTC", JSON: true}
+		c := usageCmd{logOption: logOption{Data: data}, By: []activity.Dimension{d}, Zone: "UTC", JSON: true}
 		out, _ := runs(t, &c)
 		var rows []usageRow
 		if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) != len(want) {
@@ -123,7 +123,7 @@ func TestUsageByEverything(t *testing.T) {
 	// What the Region cost and the cache saved, by hand: three calls of Opus 4.6
 	// through us., 100 x $5.50 + 10 x $6.875 + 1000 x $0.55 + 50 x $27.50 a million
 	// each, of it an eleventh; without a cache 1110 x $5.50 + 50 x $27.50.
-	c := usageCmd{dataOption: dataOption{Data: data}, Zone: "UTC", JSON: true, Key: "AKIA0"}
+	c := usageCmd{logOption: logOption{Data: data}, Zone: "UTC", JSON: true, Key: "AKIA0"}
 	out, _ := runs(t, &c)
 	var rows []usageRow
 	if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) != 1 || rows[0].Billed != "0.00763125" || rows[0].Premium != "0.00069375" || rows[0].Saved != "0.01480875" {
@@ -163,7 +163,7 @@ func TestUsageInZone(t *testing.T) {
 		{"India", "Asia/Kolkata", "2026-11-01", "2026-11-02", activity.ByDay, "2026-11-01 2"},
 		{"the other side", "Pacific/Auckland", "2026-11-01", "", activity.ByMonth, "2026-11 2, 2027-03 2"},
 	} {
-		c := usageCmd{dataOption: dataOption{Data: data}, By: []activity.Dimension{tt.by}, Zone: tt.zone, Since: moment(tt.since), Until: moment(tt.until), JSON: true}
+		c := usageCmd{logOption: logOption{Data: data}, By: []activity.Dimension{tt.by}, Zone: tt.zone, Since: moment(tt.since), Until: moment(tt.until), JSON: true}
 		out, talk := runs(t, &c)
 		var rows []usageRow
 		if err := json.Unmarshal([]byte(out), &rows); err != nil {
@@ -181,7 +181,7 @@ func TestUsageInZone(t *testing.T) {
 			t.Errorf("%s: %q", tt.name, talk)
 		}
 	}
-	bad := usageCmd{dataOption: dataOption{Data: data}, Zone: "Mars/Olympus"}
+	bad := usageCmd{logOption: logOption{Data: data}, Zone: "Mars/Olympus"}
 	if err := bad.Run(context.Background(), console{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}); err == nil || !strings.Contains(err.Error(), "Mars/Olympus") {
 		t.Errorf("%v", err)
 	}

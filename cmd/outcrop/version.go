@@ -8,6 +8,8 @@ import (
 
 type versionCmd struct{}
 
+func (versionCmd) Help() string { return "Example:\n\n  outcrop version" }
+
 func (versionCmd) Run(con console) error {
 	revision := "unknown"
 	if info, ok := debug.ReadBuildInfo(); ok {

@@ -35,7 +35,12 @@ type whoamiCmd struct {
 }
 
 func (whoamiCmd) Help() string {
-	return `The same question as aws sts get-caller-identity. Who is asked, with which credentials:
+	return `Examples:
+
+  outcrop whoami
+  outcrop whoami --aws
+
+The same question as aws sts get-caller-identity. Who is asked, with which credentials:
 
   --endpoint URL                 that one, the environment's
   --aws                          the real AWS, the environment's
@@ -108,13 +113,13 @@ func environmentAsker(ctx context.Context, endpoint, region string) (*asker, err
 	opts := []func(*config.LoadOptions) error{config.WithRegion(region)}
 	if endpoint != "" {
 		if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, tell(bedrock.ErrConfiguration, "endpoint %q is not an http or https URL", endpoint)
+			return nil, misuse("endpoint %q is not an http or https URL", endpoint)
 		}
 		opts = append(opts, config.WithEC2IMDSClientEnableState(imds.ClientDisabled))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, opts...)
 	if err != nil {
-		return nil, tell(bedrock.ErrConfiguration, "AWS configuration: %v", err)
+		return nil, misuse("AWS configuration: %v", err)
 	}
 	if cfg.Region == "" {
 		cfg.Region = defaultRegion
