@@ -36,11 +36,14 @@ type Authenticator struct {
 	// loopback; that is for who sets it to see to.
 	SkipAuth  bool
 	Anonymous Owner
+
+	verifier sigv4.Verifier
 }
 
 // Pending is a credential that fits as far as can be told without the body.
 type Pending struct {
 	caller    Caller
+	verifier  *sigv4.Verifier
 	r         *http.Request
 	presented *sigv4.Presented // nil: nothing is left to prove
 	secret    string
@@ -131,13 +134,13 @@ func (a *Authenticator) beginSignature(r *http.Request, s Surface) (*Pending, er
 		return nil, messages.Errorf(messages.ExpiredToken, textExpiredToken)
 	}
 	if p.PayloadHash != "" {
-		if err := p.CheckSignature(r, key.Secret, p.PayloadHash); err != nil {
+		if err := a.verifier.CheckSignature(p, r, key.Secret, p.PayloadHash); err != nil {
 			return nil, refused(err)
 		}
 	}
 	caller := a.caller(key.Owner, SigV4, key.ID, p.Region)
 	caller.Service, caller.Set = p.Service, key.Settings
-	return &Pending{caller: caller, r: r, presented: p, secret: key.Secret}, nil
+	return &Pending{caller: caller, verifier: &a.verifier, r: r, presented: p, secret: key.Secret}, nil
 }
 
 func (a *Authenticator) beginAPIKey(r *http.Request, token string) (*Pending, error) {
@@ -194,14 +197,16 @@ func (p *Pending) Finish(bodySHA256 [sha256.Size]byte) (Caller, error) {
 	if p.presented == nil {
 		return p.caller, nil
 	}
-	digest := hex.EncodeToString(bodySHA256[:])
+	var room [2 * sha256.Size]byte
+	hex.Encode(room[:], bodySHA256[:])
+	digest := string(room[:])
 	if claimed := p.presented.PayloadHash; claimed != "" {
 		if claimed != digest {
 			return Caller{}, refused(sigv4.ErrDigest)
 		}
 		return p.caller, nil // Begin has proven the signature over the claim
 	}
-	if err := p.presented.CheckSignature(p.r, p.secret, digest); err != nil {
+	if err := p.verifier.CheckSignature(p.presented, p.r, p.secret, digest); err != nil {
 		return Caller{}, refused(err)
 	}
 	return p.caller, nil

@@ -93,13 +93,15 @@ const (
 func (s Surface) services() []string {
 	switch s {
 	case SurfaceMessages:
-		return []string{"bedrock", "bedrock-mantle"}
+		return servicesMessages
 	case SurfaceSTS:
-		return []string{"sts"}
+		return servicesSTS
 	default:
-		return []string{"bedrock"}
+		return servicesBedrock
 	}
 }
+
+var servicesBedrock, servicesMessages, servicesSTS = []string{"bedrock"}, []string{"bedrock", "bedrock-mantle"}, []string{"sts"}
 
 // apiKeys says whether a bearer key may be used: AWS STS takes signatures only.
 func (s Surface) apiKeys() bool { return s != SurfaceSTS }

@@ -213,6 +213,9 @@ func appendLower(dst []byte, s string) []byte {
 // appendTrimmed cuts white space at both ends and makes runs of spaces one.
 func appendTrimmed(dst []byte, s string) []byte {
 	s = strings.Trim(s, " \t\r\n")
+	if !strings.Contains(s, "  ") {
+		return append(dst, s...)
+	}
 	for i := 0; i < len(s); i++ {
 		if s[i] == ' ' && s[i-1] == ' ' {
 			continue

@@ -36,24 +36,32 @@ func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), 
 
 // Signer signs requests. It keeps derived keys; the zero value is ready, and
 // it may be used by many goroutines.
-type Signer struct {
+type Signer struct{ keys derivedKeys }
+
+type keyScope struct{ secret, day, region, service string }
+
+// derivedKeys keeps what derive gives, which is the same for a day.
+type derivedKeys struct {
 	mu   sync.Mutex
 	keys map[keyScope][32]byte
 }
 
-type keyScope struct{ secret, day, region, service string }
+// maxKeys: a signer for one server needs a handful, a verifier one for each of its
+// callers' keys.
+const maxKeys = 4096
 
-// A signer for one server needs a handful of keys a day; the bound is for
-// callers that sign with other people's credentials.
-const maxKeys = 256
-
-func (s *Signer) key(k keyScope) [32]byte {
+func (s *derivedKeys) of(k keyScope) [32]byte {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if d, ok := s.keys[k]; ok {
+	d, ok := s.keys[k]
+	s.mu.Unlock()
+	if ok {
 		return d
 	}
-	d := derive(k)
+	d = derive(k)
+	// The names are parts of longer strings, of requests.
+	k.day, k.region, k.service = strings.Clone(k.day), strings.Clone(k.region), strings.Clone(k.service)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.keys == nil || len(s.keys) >= maxKeys {
 		s.keys = make(map[keyScope][32]byte)
 	}
@@ -78,7 +86,8 @@ func (s *Signer) Sign(r *http.Request, bodySHA256 string, c Credentials, region,
 	}
 	var sb [len(stampForm)]byte
 	stamp := string(at.UTC().AppendFormat(sb[:0], stampForm))
-	r.Header["X-Amz-Date"] = []string{stamp}
+	values := [...]string{stamp, ""} // the signature comes last
+	r.Header["X-Amz-Date"] = values[:1:1]
 	if c.SessionToken != "" {
 		r.Header["X-Amz-Security-Token"] = []string{c.SessionToken}
 	} else {
@@ -100,7 +109,7 @@ func (s *Signer) Sign(r *http.Request, bodySHA256 string, c Credentials, region,
 		return fmt.Errorf("sigv4: sign: %w", err)
 	}
 	k := keyScope{c.SecretAccessKey, stamp[:8], region, service}
-	key := s.key(k)
+	key := s.keys.of(k)
 	sig := signature(&key, stamp, k, canonical)
 
 	var ab [512]byte
@@ -112,7 +121,8 @@ func (s *Signer) Sign(r *http.Request, bodySHA256 string, c Credentials, region,
 	a = appendNames(a, fields)
 	a = append(a, ", Signature="...)
 	a = append(a, sig[:]...)
-	r.Header["Authorization"] = []string{string(a)}
+	values[1] = string(a)
+	r.Header["Authorization"] = values[1:]
 	return nil
 }
 

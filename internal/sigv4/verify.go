@@ -118,23 +118,23 @@ func Parse(r *http.Request) (*Presented, error) {
 		*into = value
 	}
 
-	var date, httpDate string
-	for _, h := range [...]struct {
-		name string
-		into *string
-	}{
-		{"X-Amz-Date", &date},
-		{"Date", &httpDate},
-		{"X-Amz-Security-Token", &p.SessionToken},
-		{"X-Amz-Content-Sha256", &p.PayloadHash},
-	} {
-		switch v := r.Header[h.name]; len(v) {
+	var err error
+	one := func(name string) (value string) {
+		switch v := r.Header[name]; len(v) {
 		case 0:
 		case 1:
-			*h.into = v[0]
+			value = v[0]
 		default:
-			return nil, &IncompleteError{fmt.Sprintf("The request has more than one %s header.", h.name)}
+			if err == nil {
+				err = &IncompleteError{fmt.Sprintf("The request has more than one %s header.", name)}
+			}
 		}
+		return value
+	}
+	date, httpDate := one("X-Amz-Date"), one("Date")
+	p.SessionToken, p.PayloadHash = one("X-Amz-Security-Token"), one("X-Amz-Content-Sha256")
+	if err != nil {
+		return nil, err
 	}
 
 	var missing strings.Builder
@@ -152,7 +152,6 @@ func Parse(r *http.Request) (*Presented, error) {
 		return nil, &IncompleteError{missing.String() + "(Hashed with SHA-256 and encoded with Base64) Authorization=" + hashed(auth[0])}
 	}
 
-	var err error
 	if date != "" {
 		p.stamp = date
 		p.Time, err = time.Parse(stampForm, date)
@@ -219,33 +218,41 @@ func (p *Presented) CheckScope(region func(string) bool, services ...string) err
 	if !p.Signed("host") && !p.Signed(":authority") {
 		return &InvalidError{"'Host' must be a 'SignedHeader' in the AWS Authorization."}
 	}
-	var b strings.Builder
+	var wrong string
 	if p.Region == "" || region != nil && !region(p.Region) {
-		fmt.Fprintf(&b, "Credential should be scoped to a valid region, not '%s'. ", shorten(p.Region))
+		wrong += fmt.Sprintf("Credential should be scoped to a valid region, not '%s'. ", shorten(p.Region))
 	}
 	fits := false
 	for _, s := range services {
 		fits = fits || s == p.Service
 	}
 	if !fits && len(services) > 0 {
-		fmt.Fprintf(&b, "Credential should be scoped to correct service: '%s'. ", services[0])
+		wrong += fmt.Sprintf("Credential should be scoped to correct service: '%s'. ", services[0])
 	}
 	if p.Terminator != terminator {
-		fmt.Fprintf(&b, "Credential should be scoped with a valid terminator: 'aws4_request', not '%s'. ", shorten(p.Terminator))
+		wrong += fmt.Sprintf("Credential should be scoped with a valid terminator: 'aws4_request', not '%s'. ", shorten(p.Terminator))
 	}
 	if p.Date != p.day() {
-		fmt.Fprintf(&b, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'. ",
+		wrong += fmt.Sprintf("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'. ",
 			shorten(p.Date), p.day(), p.stamp)
 	}
-	if b.Len() > 0 {
-		return &InvalidError{b.String()}
+	if wrong != "" {
+		return &InvalidError{wrong}
 	}
 	return nil
 }
 
+// Verifier checks signatures. It keeps derived keys; the zero value is ready, and it
+// may be used by many goroutines.
+type Verifier struct{ keys derivedKeys }
+
 // CheckSignature compares the signature with the one that secret gives for r
 // and the digest. r must be as it came: RequestURI, Host and headers unchanged.
-func (p *Presented) CheckSignature(r *http.Request, secret, bodySHA256 string) error {
+func (v *Verifier) CheckSignature(p *Presented, r *http.Request, secret, bodySHA256 string) error {
+	return p.check(r, secret, bodySHA256, v.keys.of)
+}
+
+func (p *Presented) check(r *http.Request, secret, bodySHA256 string, derive func(keyScope) [32]byte) error {
 	if secret == "" || p.Terminator != terminator || p.Date != p.day() ||
 		!p.Signed("host") && !p.Signed(":authority") {
 		return ErrSignature
@@ -294,7 +301,7 @@ func (p *Presented) Verify(r *http.Request, secret string, bodySHA256 [32]byte, 
 	if p.PayloadHash != "" && p.PayloadHash != string(hb[:]) {
 		return ErrDigest
 	}
-	return p.CheckSignature(r, secret, string(hb[:]))
+	return p.check(r, secret, string(hb[:]), derive)
 }
 
 // appendHeaderKey is http.CanonicalHeaderKey into a buffer. A name that it

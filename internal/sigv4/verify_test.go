@@ -333,19 +333,47 @@ func TestSignRefuses(t *testing.T) {
 }
 
 func TestKeyCache(t *testing.T) {
-	var s Signer
+	var s derivedKeys
 	want := derive(keyScope{"s", "20260102", "r", "bedrock"})
 	for i := range 3 * maxKeys {
 		k := keyScope{"s", "20260102", "r", "bedrock"}
 		if i%2 == 0 {
 			k.secret = fmt.Sprint(i)
 		}
-		if got := s.key(k); (got == want) != (k.secret == "s") {
+		if got := s.of(k); (got == want) != (k.secret == "s") {
 			t.Fatalf("%d: wrong key", i)
 		}
 	}
 	if len(s.keys) > maxKeys {
 		t.Errorf("%d keys are kept", len(s.keys))
+	}
+}
+
+// A key that is kept proves nothing for another secret or Region.
+func TestVerifierKeepsKeysApart(t *testing.T) {
+	var v Verifier
+	for range 2 {
+		for _, region := range []string{"us-east-1", "eu-west-1"} {
+			for _, secret := range []string{"one", "another"} {
+				r := httptest.NewRequest("GET", "/", nil)
+				if err := new(Signer).Sign(r, EmptySHA256, Credentials{"AKIDEXAMPLE", secret, ""}, region, "bedrock", testTime); err != nil {
+					t.Fatal(err)
+				}
+				p, err := Parse(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, with := range []string{"one", "another"} {
+					err := v.CheckSignature(p, r, with, EmptySHA256)
+					if (err == nil) != (with == secret) || err != nil && !errors.Is(err, ErrSignature) {
+						t.Errorf("%s, signed with %s, checked with %s: %v", region, secret, with, err)
+					}
+				}
+				if p.Region = "ap-south-1"; v.CheckSignature(p, r, secret, EmptySHA256) == nil {
+					t.Error("another Region's key will do")
+				}
+			}
+		}
 	}
 }
 
