@@ -152,6 +152,7 @@ func (s schema) wrong(key, want string) error {
 }
 
 func stringOf(raw []byte) (string, error) {
-	b, err := jsonspan.String(nil, raw)
+	var room [64]byte
+	b, err := jsonspan.String(room[:0], raw)
 	return string(b), err
 }

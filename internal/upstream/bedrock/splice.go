@@ -140,7 +140,8 @@ func member(object []byte, key string) []byte {
 }
 
 func text(raw []byte) string {
-	b, err := jsonspan.String(nil, raw)
+	var room [64]byte
+	b, err := jsonspan.String(room[:0], raw)
 	if err != nil {
 		return ""
 	}
