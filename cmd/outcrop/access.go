@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,20 +8,13 @@ import (
 	"io"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/bedrock"
 	"github.com/aws/aws-sdk-go-v2/service/bedrock/types"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"github.com/outcrop-dev/outcrop/internal/catalog"
 )
 
 type accessCmd struct {
@@ -52,119 +44,6 @@ const controlHelp = `Who is asked, with which credentials:
   otherwise                          the server on the data folder, with its administrator's access key
 
 Without --aws or an endpoint the real AWS is never asked.`
-
-// controlOption says whose control plane is asked.
-type controlOption struct {
-	dataOption
-	Endpoint string `placeholder:"URL" xor:"where" help:"Ask this endpoint, with the environment's AWS credentials."`
-	AWS      bool   `name:"aws" xor:"where" help:"Ask the real AWS, with the environment's AWS credentials."`
-	Region   string `placeholder:"REGION" help:"Region to ask about. Default: the credentials' own, else us-east-1."`
-}
-
-// control is a control plane with what is known of it.
-type control struct {
-	*bedrock.Client
-	endpoint string // "": the real AWS
-	region   string
-	outcrop  bool // it has said so in its last answer
-	mu       sync.Mutex
-	models   *catalog.Catalog
-}
-
-func (o *controlOption) open(ctx context.Context) (*control, error) {
-	endpoint := o.Endpoint
-	if endpoint == "" && !o.AWS {
-		for _, name := range []string{"AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL"} {
-			if endpoint = os.Getenv(name); endpoint != "" {
-				break
-			}
-		}
-	}
-	who, err := o.asker(ctx, endpoint)
-	if err != nil {
-		return nil, err
-	}
-	if os.Getenv("AWS_BEARER_TOKEN_BEDROCK") == "" { // which the client takes by itself
-		if _, err := who.cfg.Credentials.Retrieve(ctx); err != nil {
-			return nil, noCredentials(ctx, err)
-		}
-	}
-	c := &control{endpoint: who.endpoint, region: who.cfg.Region}
-	if c.models, err = catalog.Load(); err != nil {
-		return nil, err
-	}
-	c.Client = bedrock.NewFromConfig(who.cfg, func(b *bedrock.Options) {
-		b.BaseEndpoint = nil // AWS_ENDPOINT_URL and profiles do not count for --aws
-		if who.endpoint != "" {
-			b.BaseEndpoint = &who.endpoint
-		}
-	})
-	return c, nil
-}
-
-func (o *controlOption) asker(ctx context.Context, endpoint string) (*asker, error) {
-	if endpoint != "" || o.AWS {
-		return environmentAsker(ctx, endpoint, o.Region)
-	}
-	st, ok := running(ctx, o.Data)
-	if !ok {
-		return nil, nobody("access", o.Data)
-	}
-	folder, err := o.dataOption.open()
-	if err != nil {
-		return nil, err
-	}
-	key, kept, err := folder.AdministratorKey()
-	if err != nil {
-		return nil, err
-	}
-	region := o.Region
-	for _, r := range []string{kept.Region, st.Region} {
-		if region == "" {
-			region = r
-		}
-	}
-	return newAsker(st.URL, region, key, filepath.Join(folder.Path(), caCertFile))
-}
-
-func (c *control) where() string {
-	if c.endpoint == "" {
-		return "https://bedrock." + c.region + ".amazonaws.com"
-	}
-	return c.endpoint
-}
-
-// id is AWS's id of a model that may be named in any way.
-func (c *control) id(name string) string {
-	if m, ok := c.models.Lookup(name); ok {
-		return m.ID
-	}
-	return name
-}
-
-// heard notes whether Outcrop has answered.
-func (c *control) heard(m middleware.Metadata) {
-	raw, ok := awsmiddleware.GetRawResponse(m).(*smithyhttp.Response)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.outcrop = ok && raw.Header.Get("X-Outcrop-Upstream") != ""
-}
-
-// explain leaves the SDK's layers out of what a person reads.
-func (c *control) explain(err error) error {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return fmt.Errorf("%s: %w", c.where(), err)
-	}
-	hint := ""
-	var resp *smithyhttp.ResponseError
-	if errors.As(err, &resp) && resp.Response != nil {
-		if h := resp.Response.Header.Get("X-Outcrop-Hint"); h != "" {
-			hint = "\n  " + h
-		}
-	}
-	return tell(err, "%s refuses: %s: %s%s", c.where(), api.ErrorCode(), api.ErrorMessage(), hint)
-}
 
 type accessListCmd struct {
 	controlOption
@@ -436,15 +315,12 @@ func agree(con console, model, terms string) error {
 	if !con.terminal() {
 		return misuse("%s: its terms are at %s: read them, then say --yes", model, terms)
 	}
-	fmt.Fprintf(con.Err, "The terms of %s: %s\nDo you agree to them? [y/N] ", model, terms)
-	answer, err := bufio.NewReader(con.In).ReadString('\n')
-	if err != nil {
-		return err
+	fmt.Fprintf(con.Err, "The terms of %s: %s\n", model, terms)
+	yes, err := con.agrees("Do you agree to them?")
+	if err == nil && !yes {
+		err = errors.New("not agreed; nothing was requested")
 	}
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return errors.New("not agreed; nothing was requested")
-	}
-	return nil
+	return err
 }
 
 type accessUseCaseCmd struct {

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -157,7 +155,6 @@ type adminClient struct {
 	}
 	key    sigv4.Credentials
 	bearer string // in place of the key
-	signer sigv4.Signer
 }
 
 func newAdminClient(ctx context.Context, endpoint string) (*adminClient, error) {
@@ -179,7 +176,7 @@ func newAdminClient(ctx context.Context, endpoint string) (*adminClient, error) 
 	if err != nil {
 		return nil, noCredentials(ctx, err)
 	}
-	c.key = sigv4.Credentials{AccessKeyID: creds.AccessKeyID, SecretAccessKey: creds.SecretAccessKey, SessionToken: creds.SessionToken}
+	c.key = keyOf(creds)
 	return c, nil
 }
 
@@ -209,8 +206,7 @@ func (c *adminClient) do(ctx context.Context, method, path string, in, out any) 
 	if c.bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+c.bearer)
 	} else {
-		sum := sha256.Sum256(body)
-		if err := c.signer.Sign(req, hex.EncodeToString(sum[:]), c.key, c.region, "bedrock", time.Now()); err != nil {
+		if err := sign(req, body, c.key, c.region, "bedrock"); err != nil {
 			return err
 		}
 	}
@@ -238,11 +234,7 @@ func (c *adminClient) refusal(resp *http.Response, body []byte) error {
 	if json.Unmarshal(body, &e) != nil || name == "" || e.Message == "" {
 		return fmt.Errorf("%s answers %s: is it an outcrop with an admin API?", c.url, resp.Status)
 	}
-	hint := ""
-	if h := resp.Header.Get("X-Outcrop-Hint"); h != "" {
-		hint = "\n  " + h
-	}
-	return tell(messages.Errorf(bedrockapi.KindOf(name, resp.StatusCode), "%s", e.Message), "%s refuses: %s: %s%s", c.url, name, e.Message, hint)
+	return tell(messages.Errorf(bedrockapi.KindOf(name, resp.StatusCode), "%s", e.Message), "%s refuses: %s: %s%s", c.url, name, e.Message, below(resp.Header.Get("X-Outcrop-Hint")))
 }
 
 func (c *adminClient) List(ctx context.Context) ([]identity.Key, error) {

@@ -45,14 +45,18 @@ func (c *backupCmd) Run(ctx context.Context, con console) (err error) {
 	if name, in := nameIn(c.Data, c.KeyFile); in { // under another name than key.txt
 		o.Skip = append(o.Skip, name)
 	}
+	note := "outcrop: the age key is not in the backup, and the keys in it are of no use without: keep a copy of the key file elsewhere"
 	if c.WithKeyFile {
 		if o.KeyFile = c.KeyFile; o.KeyFile == "" {
 			o.KeyFile = filepath.Join(c.Data, keyFileName)
 		}
-		fmt.Fprintln(con.Err, "outcrop: WARNING: the age key is in the backup: whoever has the file has every key of this server. Keep it as you would keep them")
-	} else {
-		fmt.Fprintln(con.Err, "outcrop: the age key is not in the backup, and the keys in it are of no use without: keep a copy of the key file elsewhere")
+		note = "outcrop: WARNING: the age key is in the backup: whoever has the file has every key of this server. Keep it as you would keep them"
 	}
+	defer func() {
+		if err == nil {
+			fmt.Fprintln(con.Err, note)
+		}
+	}()
 	bar := newScanBar(con)
 	bar.what, o.Progress = "copying", bar.progress
 	defer bar.done()
@@ -63,7 +67,7 @@ func (c *backupCmd) Run(ctx context.Context, con console) (err error) {
 		return backup.Write(ctx, con.Out, c.Data, o)
 	}
 	dir := filepath.Dir(c.File)
-	if standsIn(c.Data, c.File) {
+	if _, in := nameIn(c.Data, c.File); in {
 		return misuse("%s is in the data folder itself, which may be lost with it: name a file elsewhere", c.File)
 	}
 	o.Temp = dir
@@ -98,13 +102,8 @@ func (c *backupCmd) noKey(err error) bool {
 	return sealed == nil && errors.Is(err, os.ErrNotExist)
 }
 
-// standsIn says whether a file would stand in a folder.
-func standsIn(folder, file string) bool {
-	_, in := nameIn(folder, file)
-	return in
-}
-
-// nameIn is the name of a file within a folder, with slashes, if it stands there.
+// nameIn is the name of a file within a folder, with slashes, if it would stand
+// there.
 func nameIn(folder, file string) (name string, in bool) {
 	if file == "" {
 		return "", false

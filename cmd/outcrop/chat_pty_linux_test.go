@@ -175,7 +175,7 @@ func TestChatOnTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = p.cmd.Wait()
-	if code := p.cmd.ProcessState.ExitCode(); code != exitSignal+2 {
+	if code := p.cmd.ProcessState.ExitCode(); code != exitCtrlC {
 		t.Errorf("exit code %d", code)
 	}
 }

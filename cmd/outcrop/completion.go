@@ -99,6 +99,9 @@ func (c *completeCmd) Run(con console, k *kong.Context) error {
 	if len(words) > 0 && words[0] == "--" {
 		words = words[1:]
 	}
+	if len(words) > 2 && words[1] == "help" {
+		words = words[1:]
+	}
 	if len(words) < 2 {
 		return nil
 	}

@@ -99,6 +99,10 @@ func (d *doctor) engine(st state, up bool) {
 		return
 	}
 	files, err := modelfiles.Find((&answerOptions{Cache: d.Cache}).modelFiles())
+	if missing, ok := errors.AsType[*modelfiles.MissingError](err); ok {
+		d.say("engine", advice, self()+" fetch", "not in %s: %s", missing.Dir, strings.Join(missing.What, ", "))
+		return
+	}
 	if err != nil {
 		d.say("engine", advice, self()+" fetch", "%s", flush(err))
 		return

@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +21,6 @@ import (
 
 	client "github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
-	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
 // AWS takes signatures of five minutes before and after its own clock.
@@ -321,7 +318,6 @@ func (d *doctor) quota(ctx context.Context, t *target) {
 // modelQuotas reads the quotas per minute and day whose names hold the model's.
 func modelQuotas(ctx context.Context, via http.RoundTripper, creds aws.Credentials, region, name string) (lines []string, zero bool, err error) {
 	next := ""
-	var signer sigv4.Signer
 	for range 40 { // pages of 100; Bedrock has some 1,500
 		body, err := json.Marshal(map[string]any{"ServiceCode": "bedrock", "MaxResults": 100, "NextToken": orNil(next)})
 		if err != nil {
@@ -333,9 +329,7 @@ func modelQuotas(ctx context.Context, via http.RoundTripper, creds aws.Credentia
 		}
 		req.Header.Set("Content-Type", "application/x-amz-json-1.1")
 		req.Header.Set("X-Amz-Target", "ServiceQuotasV20190624.ListServiceQuotas")
-		sum := sha256.Sum256(body)
-		if err := signer.Sign(req, hex.EncodeToString(sum[:]), sigv4.Credentials{AccessKeyID: creds.AccessKeyID, SecretAccessKey: creds.SecretAccessKey,
-			SessionToken: creds.SessionToken}, region, "servicequotas", time.Now()); err != nil {
+		if err := sign(req, body, keyOf(creds), region, "servicequotas"); err != nil {
 			return nil, false, err
 		}
 		resp, err := (&http.Client{Transport: via}).Do(req)

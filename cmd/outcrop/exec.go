@@ -42,7 +42,8 @@ is the exit code here: 128+n where signal n ended it.`
 const (
 	exitCannotRun = 126
 	exitNotFound  = 127
-	exitSignal    = 128
+	exitSignal    = 128 // and the signal
+	exitCtrlC     = exitSignal + 2
 )
 
 func (c *execCmd) Run(ctx context.Context, con console, k *kong.Context) error {
@@ -56,7 +57,7 @@ func (c *execCmd) Run(ctx context.Context, con console, k *kong.Context) error {
 	}
 	defer stop()
 	if ctx.Err() != nil {
-		return exitCode(exitSignal + 2) // Ctrl-C; from here on signals are the command's
+		return exitCode(exitCtrlC) // Ctrl-C; from here on signals are the command's
 	}
 	return runCommand(args, env.Environ(os.Environ()), con)
 }

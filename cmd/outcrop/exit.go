@@ -94,7 +94,7 @@ func statusOfError(err error) int {
 	case errors.Is(err, bedrock.ErrModelNotReady), errors.Is(err, bedrock.ErrModel), errors.Is(err, bedrock.ErrInternal), errors.Is(err, bedrock.ErrServiceUnavailable):
 		return exitUnavailable
 	case errors.Is(err, context.Canceled):
-		return exitSignal + 2
+		return exitCtrlC
 	case errors.As(err, &api):
 		return statusOfKind(kindOfAPI(err, api))
 	case errors.As(err, &refusal):

@@ -98,7 +98,7 @@ func (c *keyCreateCmd) Run(ctx context.Context, con console) error {
 	if !made.Expires.IsZero() {
 		until = ", until " + made.Expires.Format(time.RFC3339)
 	}
-	fmt.Fprintf(con.Err, "%s %s of %s%s; this is the only time that it is shown\n", made.Kind, made.ID, made.ARN, until)
+	fmt.Fprintf(con.Err, "%s %s of %s, role %s%s; this is the only time that it is shown\n", made.Kind, made.ID, made.ARN, made.Role, until)
 	return nil
 }
 

@@ -4,22 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"github.com/outcrop-dev/outcrop/internal/activity"
 	"github.com/outcrop-dev/outcrop/internal/activity/invocationlog"
-	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/sqlstore"
 )
 
@@ -40,7 +34,7 @@ func (logsCmd) Help() string {
   outcrop logs --status failed --since 24h
   outcrop logs show 0b4c1c5e-5d0c-4c2e-9c41-0d6c8f8a2f5e
 
-Without a command it lists: outcrop logs is outcrop logs list.`
+Without a command it lists: outcrop logs is outcrop logs list, and takes its flags.`
 }
 
 // openArchive opens the activity log for reading, beside a server that may be at
@@ -58,101 +52,6 @@ func openArchive(ctx context.Context, data string, con console) (*activity.Archi
 		return activity.NewArchive(dir, nil), func() {}, nil
 	}
 	return activity.NewArchive(dir, ix), func() { ix.Close() }, nil
-}
-
-// callFilter is which calls are meant.
-type callFilter struct { // OUTCROP_MODEL and OUTCROP_REGION are serve's, and filter nothing here
-	Since     moment      `placeholder:"TIME" help:"From then on: a time (2026-11-22, 2026-11-22T13:00, RFC 3339), or how long ago (90m, 24h, 7d)."`
-	Until     moment      `placeholder:"TIME" help:"Before then."`
-	Key       string      `placeholder:"ID" env:"OUTCROP_CALLS_KEY" help:"Of this key."`
-	ModelID   string      `name:"model" placeholder:"ID" env:"OUTCROP_CALLS_MODEL" help:"Of this model, by any id that the call named or the catalog has."`
-	Region    string      `placeholder:"REGION" env:"OUTCROP_CALLS_REGION" help:"In this Region."`
-	Session   string      `placeholder:"ID" help:"Of this session of Claude Code."`
-	Operation string      `placeholder:"NAME" help:"Of this operation: InvokeModel, ConverseStream, CreateMessage …"`
-	Status    statusRange `placeholder:"STATUS" help:"With this status: 429, 4xx, 5xx, ok or failed."`
-	MinCost   dollars     `placeholder:"USD" help:"That cost, or would have cost, at least so many dollars."`
-	MaxCost   dollars     `placeholder:"USD" help:"That cost, or would have cost, at most so many."`
-}
-
-func (c *callFilter) filter(now time.Time) activity.Filter {
-	return activity.Filter{Since: c.Since.at(now), Until: c.Until.at(now), Key: c.Key, Model: c.ModelID, Region: c.Region, Session: c.Session, Operation: c.Operation,
-		MinStatus: c.Status.min, MaxStatus: c.Status.max, MinCost: catalog.Nanodollars(c.MinCost), MaxCost: catalog.Nanodollars(c.MaxCost)}
-}
-
-// moment is a time, or a time before now. Zero: none.
-type moment struct {
-	ago  time.Duration
-	time time.Time
-	wall bool // it names no zone, and is of the machine's
-}
-
-func (m *moment) UnmarshalText(text []byte) error {
-	s := string(text)
-	var ago life
-	if ago.UnmarshalText(text) == nil {
-		m.ago = time.Duration(ago)
-		return nil
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			m.time, m.wall = t, layout != time.RFC3339Nano
-			return nil
-		}
-	}
-	return fmt.Errorf("%q is neither a time such as 2026-11-22T13:00 nor how long ago, such as 24h or 7d", s)
-}
-
-// in is the moment where clocks show another zone's time.
-func (m moment) in(zone *time.Location, now time.Time) time.Time {
-	if t := m.time; m.wall {
-		return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), zone)
-	}
-	return m.at(now)
-}
-
-func (m moment) at(now time.Time) time.Time {
-	if m.ago > 0 {
-		return now.Add(-m.ago)
-	}
-	return m.time
-}
-
-// statusRange is 429, 4xx, ok or failed.
-type statusRange struct{ min, max int }
-
-func (r *statusRange) UnmarshalText(text []byte) error {
-	s := string(text)
-	switch {
-	case s == "ok":
-		*r = statusRange{0, 399}
-	case s == "failed":
-		*r = statusRange{400, 999}
-	case len(s) == 3 && strings.HasSuffix(s, "xx") && s[0] >= '1' && s[0] <= '5':
-		n := int(s[0]-'0') * 100
-		*r = statusRange{n, n + 99}
-	default:
-		n, err := strconv.Atoi(s)
-		if err != nil || n < 100 || n > 599 {
-			return fmt.Errorf("%q is not a status such as 429, 4xx, ok or failed", s)
-		}
-		*r = statusRange{n, n}
-	}
-	return nil
-}
-
-// dollars is exact money.
-type dollars catalog.Nanodollars
-
-func (d *dollars) UnmarshalText(text []byte) error {
-	r, ok := new(big.Rat).SetString(strings.TrimPrefix(string(text), "$"))
-	if ok {
-		r.Mul(r, big.NewRat(1e9, 1))
-	}
-	if !ok || !r.IsInt() || r.Sign() < 0 || !r.Num().IsInt64() {
-		return fmt.Errorf("%q is not an amount of dollars such as 0.25", text)
-	}
-	*d = dollars(r.Num().Int64())
-	return nil
 }
 
 type logsListCmd struct {
@@ -381,103 +280,4 @@ func costOf(r *activity.Record) string {
 		return "($" + r.WouldCost.USD() + ")"
 	}
 	return "$" + r.Billed.USD()
-}
-
-// scanBar says how far a scan has come, where someone sits to see it.
-type scanBar struct {
-	w    io.Writer // nil: nobody does
-	what string
-	bar  *progressbar.ProgressBar
-}
-
-func newScanBar(con console) *scanBar {
-	b := &scanBar{what: "searching"}
-	if isTerminal(con.Err) {
-		b.w = con.Err
-	}
-	return b
-}
-
-func (b *scanBar) progress(done, total int64) {
-	if b.w == nil || total == 0 {
-		return
-	}
-	if b.bar == nil {
-		b.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription(b.what), progressbar.OptionShowBytes(true),
-			progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetRenderBlankState(true), progressbar.OptionClearOnFinish())
-	}
-	_ = b.bar.Set64(min(done, total)) // it cannot be shown, and nothing else
-}
-
-// done takes the bar away.
-func (b *scanBar) done() {
-	if b.bar != nil {
-		_ = b.bar.Finish()
-	}
-}
-
-type logsExportCmd struct {
-	logOption
-	callFilter
-	Output      string `short:"o" type:"path" placeholder:"FILE" help:"Write there, and not to standard output."`
-	NoText      bool   `help:"Leave the bodies out."`
-	NoImages    bool   `help:"Leave the bytes of images out."`
-	NoDocuments bool   `help:"Leave the contents of documents out."`
-}
-
-func (logsExportCmd) Help() string {
-	return `Examples:
-
-  outcrop logs export --since 24h -o calls.ndjson
-  outcrop logs export --no-text --status failed | jq -r .errorCode
-
-The oldest call comes first.`
-}
-
-func (c *logsExportCmd) Run(ctx context.Context, con console) (err error) {
-	a, done, err := openArchive(ctx, c.Data, con)
-	if err != nil {
-		return err
-	}
-	defer done()
-	out := con.Out
-	if c.Output != "" {
-		f, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		out = f
-	}
-	filter := c.filter(time.Now())
-	days, err := a.Days()
-	if err != nil {
-		return err
-	}
-	n := 0
-	for _, d := range days { // the oldest first, as they came
-		_, err := a.Walk(ctx, d, 0, func(ref activity.Ref, r *activity.Record) error {
-			if !filter.Match(r) {
-				return nil
-			}
-			x, err := a.Exchange(ref)
-			if err != nil {
-				return err
-			}
-			line, err := invocationlog.Of(x, invocationlog.Options{NoText: c.NoText, NoImages: c.NoImages, NoDocuments: c.NoDocuments}).JSON()
-			if err != nil {
-				return fmt.Errorf("%s: %w", r.RequestID, err)
-			}
-			n++
-			_, err = out.Write(append(line, '\n'))
-			return err
-		})
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	if c.Output != "" {
-		fmt.Fprintf(con.Err, "%d calls in %s\n", n, c.Output)
-	}
-	return nil
 }

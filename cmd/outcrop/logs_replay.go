@@ -1,18 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -23,7 +19,6 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/jsonspan"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
-	"github.com/outcrop-dev/outcrop/internal/sigv4"
 )
 
 type logsReplayCmd struct {
@@ -34,7 +29,7 @@ type logsReplayCmd struct {
 	Region  string        `placeholder:"REGION" help:"Region of the call. Default: the one that it had."`
 	Yes     bool          `help:"Do not ask."`
 	JSON    bool          `name:"json" help:"Print the answer's JSON as it came."`
-	Timeout time.Duration `default:"10m" placeholder:"TIME" help:"Most time for the answer. Default: ${default}."`
+	Timeout time.Duration `default:"10m" placeholder:"TIME" help:"Most time for the answer, such as 90s. Default: ${default}."`
 }
 
 func (logsReplayCmd) Help() string {
@@ -242,15 +237,11 @@ func (c *logsReplayCmd) consent(con console, b biller, most string) error {
 	if !con.terminal() {
 		return misuse("nothing was sent: say --yes, there is no terminal to ask at")
 	}
-	fmt.Fprint(con.Err, "Send it again? [y/N] ")
-	answer, err := bufio.NewReader(con.In).ReadString('\n')
-	if err != nil {
-		return err
+	yes, err := con.agrees("Send it again?")
+	if err == nil && !yes {
+		err = errors.New("nothing was sent")
 	}
-	if !slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer))) {
-		return errors.New("nothing was sent")
-	}
-	return nil
+	return err
 }
 
 // post sends the request once.
@@ -273,9 +264,7 @@ func (t *target) post(ctx context.Context, r *resend) (int, []byte, error) {
 		if err != nil {
 			return 0, nil, noCredentials(ctx, err)
 		}
-		sum := sha256.Sum256(r.body)
-		c := sigv4.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken}
-		if err := new(sigv4.Signer).Sign(req, hex.EncodeToString(sum[:]), c, cfg.Region, "bedrock", time.Now()); err != nil {
+		if err := sign(req, r.body, keyOf(key), cfg.Region, "bedrock"); err != nil {
 			return 0, nil, err
 		}
 	}

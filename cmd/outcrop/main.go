@@ -109,7 +109,7 @@ func run(ctx context.Context, args []string, con console) (code int) {
 	default:
 		var exit exitCode
 		code := statusOfError(err)
-		if !errors.As(err, &exit) && code != exitSignal+2 {
+		if !errors.As(err, &exit) && code != exitCtrlC {
 			fmt.Fprintf(con.Err, "outcrop: %v%s\n", err, hintOf(err))
 		}
 		return code

@@ -74,7 +74,7 @@ type serveOptions struct {
 	Log string `enum:"text,json,off" default:"text" placeholder:"FORM" help:"Access log on standard error: text, json or off. Default: ${default}."`
 
 	Metrics      string        `enum:"loopback,all,off" default:"loopback" placeholder:"WHO" help:"Who may read /metrics, which needs no key: loopback (this machine), all, or off. Default: ${default}."`
-	DrainDelay   time.Duration `placeholder:"TIME" help:"How long a server that is to stop still takes calls while /readyz says no. Behind a load balancer: longer than it needs to notice. Default: not at all."`
+	DrainDelay   time.Duration `placeholder:"TIME" help:"How long a server that is to stop still takes calls while /readyz says no, such as 15s. Behind a load balancer: longer than it needs to notice. Default: not at all."`
 	DrainTimeout time.Duration `default:"10s" placeholder:"TIME" help:"How long calls under way may take to finish after --drain-delay. Default: ${default}."`
 
 	InsecureSkipAuth bool `help:"Let everyone in. Only on a loopback address."`

@@ -59,7 +59,7 @@ func (priceCmd) Help() string {
   outcrop price
   outcrop price claude-opus-4-6
 
-Without a command it lists: outcrop price is outcrop price list.`
+Without a command it lists: outcrop price is outcrop price list, and takes its flags.`
 }
 
 type priceListCmd struct {

@@ -72,14 +72,14 @@ func (c *recordCmd) Run(ctx context.Context, con console) (err error) {
 	}
 	if ctx.Err() != nil {
 		_ = s.shutdown()
-		return exitCode(exitSignal + 2)
+		return exitCode(exitCtrlC)
 	}
 	ran := runCommand(args, env.Environ(os.Environ()), con)
 	_ = s.shutdown() // answers under way come to their end, and into the file
 	if err := c.keep(tape, part, s.Upstream.Name(), con); err != nil {
 		fmt.Fprintln(con.Err, "outcrop:", err)
 		if ran == nil {
-			return exitCode(1)
+			return exitCode(exitFailed)
 		}
 	}
 	return ran

@@ -32,7 +32,7 @@ func (c *runCmd) Run(ctx context.Context, con console) error {
 		o.Progress = con.Err
 		if _, err := modelfiles.Ensure(ctx, o); err != nil {
 			if ctx.Err() != nil {
-				return exitCode(exitSignal + 2)
+				return exitCode(exitCtrlC)
 			}
 			fmt.Fprintf(con.Err, "outcrop: %v\n\noutcrop: going on with the scripted upstream, which echoes\n", err)
 		}

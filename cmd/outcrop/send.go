@@ -25,7 +25,7 @@ type sendCmd struct {
 	replyOption `set:"most=1024"`
 	Stream      *bool         `negatable:"" help:"Show the answer as it comes, which is the default without --json; --no-stream asks for it whole."`
 	JSON        bool          `name:"json" help:"Print the answer's JSON as it came; with --stream its events, one a line."`
-	Timeout     time.Duration `default:"10m" placeholder:"TIME" help:"Most time for the answer. Default: ${default}."`
+	Timeout     time.Duration `default:"10m" placeholder:"TIME" help:"Most time for the answer, such as 90s. Default: ${default}."`
 }
 
 func (sendCmd) Help() string {

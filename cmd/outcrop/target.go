@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/bedrock"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
+	"github.com/outcrop-dev/outcrop/internal/datadir"
 )
 
 // targetOption says who is asked for an answer. What --aws costs is the command's
@@ -91,23 +93,11 @@ func (o *targetOption) open(ctx context.Context, verb string) (*target, error) {
 			opts = append(opts, bedrock.WithCredentialsProvider(explained{who.cfg.Credentials}))
 		}
 	default:
-		st, ok := running(ctx, o.Data)
-		if !ok {
-			return nil, nobody(verb, o.Data)
-		}
-		folder, err := o.dataOption.open()
+		st, key, region, err := o.server(ctx, verb, (*datadir.Folder).FirstKey)
 		if err != nil {
 			return nil, err
 		}
-		key, kept, err := folder.FirstKey()
-		if err != nil {
-			return nil, tell(bedrock.ErrNoCredentials, "%s: the data folder has no access key: %s key create", verb, self())
-		}
-		for _, region := range []string{kept.Region, st.Region} {
-			if o.Region == "" {
-				o.Region = region
-			}
-		}
+		o.Region = cmp.Or(o.Region, region)
 		opts = append(opts, bedrock.WithBaseURL(st.URL), bedrock.WithAccessKey(key.AccessKeyID, key.SecretAccessKey))
 	}
 	client, err := clientTrusting(ca)
@@ -142,13 +132,6 @@ func (t *target) clear() bool {
 }
 
 var errClear = misuse("AWS's own client, which Converse goes through here, sends an API key over https alone: name an https endpoint, or leave out --converse")
-
-// nobody is what a command says that needs a server and finds none.
-func nobody(verb, data string) error {
-	return tell(bedrock.ErrServiceUnavailable, `%s: nobody to ask
-  no server runs on %s: start one with %[3]s serve, or for one command: %[3]s exec -- %[3]s %[1]s …
-  another endpoint: --endpoint URL; the real AWS: --aws`, verb, data, self())
-}
 
 // flagged speaks of flags where our client speaks of its options.
 var flagged = strings.NewReplacer(

@@ -49,7 +49,7 @@ func (c *tourCmd) Run(ctx context.Context, con console) error {
 		t.sum(con.Out)
 	}
 	if err == nil && t.count(failed) > 0 {
-		err = exitCode(1)
+		err = exitCode(exitFailed)
 	}
 	return err
 }

@@ -3,8 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,7 +10,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/anthropics/anthropic-sdk-go/v2"
 
@@ -31,7 +28,6 @@ type visit struct {
 	catalog  *catalog.Catalog
 	own      bool     // the tour's, to be changed as it likes
 	log      *keptLog // of the tour's own server; nil: none that can be seen
-	signer   sigv4.Signer
 }
 
 func (v *visit) String() string {
@@ -68,7 +64,7 @@ func visitEndpoint(ctx context.Context, endpoint string) (*visit, error) {
 		return nil, err
 	}
 	v := &visit{url: strings.TrimRight(endpoint, "/"), region: a.cfg.Region, http: &http.Client{}, catalog: cat,
-		key: sigv4.Credentials{AccessKeyID: creds.AccessKeyID, SecretAccessKey: creds.SecretAccessKey, SessionToken: creds.SessionToken}}
+		key: keyOf(creds)}
 	if req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.url+"/healthz", nil); err == nil {
 		if resp, err := v.http.Do(req); err == nil {
 			v.upstream = resp.Header.Get("X-Outcrop-Upstream")
@@ -128,8 +124,7 @@ func (v *visit) send(ctx context.Context, method, region, path string, body []by
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	sum := sha256.Sum256(body)
-	if err := v.signer.Sign(req, hex.EncodeToString(sum[:]), v.key, region, "bedrock", time.Now()); err != nil {
+	if err := sign(req, body, v.key, region, "bedrock"); err != nil {
 		return nil, err
 	}
 	resp, err := v.http.Do(req)

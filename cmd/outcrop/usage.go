@@ -23,7 +23,7 @@ type usageCmd struct {
 	Key     string               `placeholder:"ID" env:"OUTCROP_CALLS_KEY" help:"Of this key."`
 	ModelID string               `name:"model" placeholder:"ID" env:"OUTCROP_CALLS_MODEL" help:"Of this model, by any id that the call named or the catalog has."`
 	Region  string               `placeholder:"REGION" env:"OUTCROP_CALLS_REGION" help:"In this Region."`
-	Kind    string               `name:"endpoint-kind" placeholder:"KIND" help:"Of this kind of endpoint: global, geographic, in-Region."`
+	Kind    string               `name:"endpoint-kind" enum:",global,geographic,in-Region" default:"" placeholder:"KIND" help:"Of this kind of endpoint: global, geographic, in-Region."`
 	Session string               `placeholder:"ID" help:"Of this session of Claude Code."`
 	Tag     string               `placeholder:"NAME=VALUE" help:"With this request metadata."`
 	Zone    string               `default:"UTC" placeholder:"ZONE" help:"Whose hours, days and months: UTC, Local, or a name such as Europe/Madrid. Default: ${default}."`
