@@ -111,7 +111,7 @@ func TestNoPublicMantle(t *testing.T) {
 		"FIPS":                          func(o *Options) { o.Endpoints = Endpoints{FIPS: true} },
 	} {
 		u := connect(t, f, change)
-		u.transport.DialContext = func(_ context.Context, _, addr string) (net.Conn, error) {
+		u.client.Transport.DialContext = func(_ context.Context, _, addr string) (net.Conn, error) {
 			t.Errorf("%s: %s was called", name, addr)
 			return nil, errors.New("not in a test")
 		}

@@ -1,23 +1,20 @@
 package bedrock
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/http1"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
@@ -123,24 +120,8 @@ func (u *Upstream) mend(ctx context.Context, fail *messages.Error, acc *account,
 
 // send makes one attempt. key is the access key that signed it.
 func (u *Upstream) send(ctx context.Context, e *endpoint, acc *account, region string, out *outgoing) (resp *http.Response, key string, err error) {
-	raw := out.path(e.base.EscapedPath())
-	path, err := url.PathUnescape(raw)
-	if err != nil {
-		return nil, "", u.unsent(region, err, true)
-	}
-	var begun atomic.Bool
-	// net/http writes header and body in one go if it knows the body's type.
-	body := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(out.data)), nil }
-	req := new(http.Request).WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		// A request is written again, on another connection, if nothing of it was sent.
-		GetConn:      func(string) { begun.Store(false) },
-		WroteHeaders: func() { begun.Store(true) },
-	}))
-	req.Method, req.Proto, req.ProtoMajor, req.ProtoMinor = http.MethodPost, "HTTP/1.1", 1, 1
-	req.URL = &url.URL{Scheme: e.base.Scheme, Host: e.base.Host, Path: path, RawPath: raw}
-	req.Host, req.Header = e.base.Host, make(http.Header, 8)
-	req.ContentLength, req.GetBody = int64(len(out.data)), body
-	req.Body, _ = body()
+	req := http1.Request{Method: http.MethodPost, Scheme: e.base.Scheme, Host: e.base.Host, Target: out.path(e.base.EscapedPath()),
+		Header: make(http.Header, 16), Body: out.data}
 	if err := u.setHeader(req.Header, e, out, out.client); err != nil {
 		return nil, "", u.unsent(region, err, false)
 	}
@@ -157,18 +138,21 @@ func (u *Upstream) send(ctx context.Context, e *endpoint, acc *account, region s
 		}
 		key = c.AccessKeyID
 		at := u.opts.Now().Add(time.Duration(u.skew.Load()))
-		if err := u.signer.Sign(req, out.sum, sigv4.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}, region, e.service, at); err != nil {
+		signed := http.Request{Method: req.Method, Host: req.Host, RequestURI: req.Target, Header: req.Header, ContentLength: int64(len(out.data))}
+		if err := u.signer.Sign(&signed, out.sum, sigv4.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}, region, e.service, at); err != nil {
 			return nil, "", u.unsent(region, err, true)
 		}
 	}
-	if resp, err = u.transport.RoundTrip(req); err != nil {
-		if !begun.Load() {
-			return nil, "", u.unsent(region, err, false)
-		}
+	resp, sent, err := u.client.Do(ctx, &req)
+	switch {
+	case err == nil:
+		return resp, key, nil
+	case !sent:
+		return nil, "", u.unsent(region, err, false)
+	default:
 		return nil, "", messages.Errorf(messages.Unavailable, "Amazon Bedrock in %s did not answer.", region).
 			WithCause(&routing.Fault{MayBill: true, Err: err})
 	}
-	return resp, key, nil
 }
 
 // unsent is the error of an attempt that has not left this machine.

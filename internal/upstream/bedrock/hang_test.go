@@ -27,15 +27,15 @@ func TestNoAnswerAtAll(t *testing.T) {
 func TestNoWholeAnswer(t *testing.T) {
 	f := serve(t, func(_ http.ResponseWriter, r *http.Request, _ seen) { <-r.Context().Done() })
 	u := connect(t, f, func(o *Options) { o.FirstContent = 30 * time.Millisecond })
-	if u.transport.ResponseHeaderTimeout != answerWithin {
+	if u.client.Transport.ResponseHeaderTimeout != answerWithin {
 		t.Error("an answer that is not streamed may never come")
 	}
-	u.transport.ResponseHeaderTimeout = 30 * time.Millisecond
+	u.client.Transport.ResponseHeaderTimeout = 30 * time.Millisecond
 	_, err := u.Send(t.Context(), route(t, opus46), request(t, helloBody, false))
 	if e := asError(t, err); e.Kind != messages.Unavailable || !routing.MayHaveBilled(err) {
 		t.Errorf("%v", err)
 	}
-	u.transport.ResponseHeaderTimeout = 0
+	u.client.Transport.ResponseHeaderTimeout = 0
 	_, err = u.CountTokens(t.Context(), route(t, opus46), request(t, helloBody, false))
 	if e := asError(t, err); e.Kind != messages.ModelTimeout {
 		t.Errorf("%v", err)

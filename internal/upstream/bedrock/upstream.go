@@ -20,6 +20,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/http1"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
 	"github.com/outcrop-dev/outcrop/internal/sigv4"
@@ -66,7 +67,7 @@ type Upstream struct {
 	endpoints endpoints
 	accounts  map[string]*account
 	listed    []routing.Account
-	transport *http.Transport
+	client    http1.Client
 	agent     []string // a header's value
 	signer    sigv4.Signer
 	buffers   sync.Pool // *frames
@@ -90,7 +91,7 @@ func New(ctx context.Context, opts Options) (*Upstream, error) {
 	if len(opts.Accounts) == 0 {
 		opts.Accounts = []Account{{}}
 	}
-	u := &Upstream{opts: opts, accounts: map[string]*account{}, transport: newTransport(opts.TLS, opts.Self),
+	u := &Upstream{opts: opts, accounts: map[string]*account{}, client: http1.Client{Transport: newTransport(opts.TLS, opts.Self)},
 		notices: notices{log: opts.Log, now: opts.Now}, agent: []string{opts.Agent}}
 	if err := u.endpoints.set(opts.Endpoints); err != nil {
 		return nil, err
@@ -116,7 +117,7 @@ func (u *Upstream) Close() error {
 	for _, a := range u.accounts {
 		a.close()
 	}
-	u.transport.CloseIdleConnections()
+	u.client.CloseIdleConnections()
 	return nil
 }
 
@@ -147,12 +148,11 @@ func (u *Upstream) Warm(ctx context.Context, regions ...string) error {
 	for _, region := range regions {
 		e, err := u.endpoints.at(region, catalog.Invoke)
 		if err == nil {
-			var req *http.Request
-			if req, err = http.NewRequestWithContext(ctx, http.MethodGet, e.base.String()+"/ping", nil); err == nil {
-				var resp *http.Response
-				if resp, err = u.transport.RoundTrip(req); err == nil {
-					discard(resp)
-				}
+			var resp *http.Response
+			resp, _, err = u.client.Do(ctx, &http1.Request{Method: http.MethodGet, Scheme: e.base.Scheme, Host: e.base.Host,
+				Target: e.base.EscapedPath() + "/ping", Header: http.Header{"User-Agent": u.agent}})
+			if err == nil {
+				discard(resp)
 			}
 		}
 		if err != nil {
