@@ -230,23 +230,26 @@ func TestBodyTooLarge(t *testing.T) {
 	}
 }
 
-// TestPingWhileSilent: a stream that we make says ping after 15 s of silence;
+// TestPingWhileSilent: a stream that we make says ping after just 15 s of silence;
 // ConverseStream, which has none, and frames that are relayed never do.
 func TestPingWhileSilent(t *testing.T) {
 	const converse = `{"messages":[{"role":"user","content":[{"text":"hi"}]}]}`
 	inChunk := base64.StdEncoding.EncodeToString([]byte(`{"type":"ping"}`))
 	for _, test := range []struct {
 		name, path, body, ping string
+		pause                  time.Duration // between frames
 		wire                   bool
-		want                   int
+		want                   string // after the first frame, in seconds
 	}{
-		{"invoke", streams[0].path, streams[0].body, inChunk, false, 2},
-		{"messages", streams[1].path, streams[1].body, "event: ping", false, 2},
-		{"converse", "/model/global.anthropic.claude-opus-4-6-v1:0/converse-stream", converse, "ping", false, 0},
-		{"relayed", streams[0].path, streams[0].body, inChunk, true, 0},
+		{"invoke", streams[0].path, streams[0].body, inChunk, 40 * time.Second, false, "[15 30]"},
+		{"messages", streams[1].path, streams[1].body, "event: ping", 40 * time.Second, false, "[15 30]"},
+		{"messages, now and then", streams[1].path, streams[1].body, "event: ping", 21 * time.Second, false, "[15 36]"},
+		{"messages, busy", streams[1].path, streams[1].body, "event: ping", 10 * time.Second, false, "[]"},
+		{"converse", "/model/global.anthropic.claude-opus-4-6-v1:0/converse-stream", converse, "ping", 40 * time.Second, false, "[]"},
+		{"relayed", streams[0].path, streams[0].body, inChunk, 40 * time.Second, true, "[]"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := newSetupOver(t, &repeated{frames: 3, pause: 40 * time.Second, wire: test.wire})
+			s := newSetupOver(t, &repeated{frames: 3, pause: test.pause, wire: test.wire})
 			s.Clock = time.Now()
 			srv := httpapi.NewHTTPServer(s.Server, s.Log)
 			p := newPipes()
@@ -262,16 +265,19 @@ func TestPingWhileSilent(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []byte
+			var pings []int
 			buf := make([]byte, 4096)
 			for first := time.Now(); time.Since(first) < 40*time.Second; {
 				n, err := resp.Body.Read(buf)
 				if err != nil {
 					t.Fatal(err)
 				}
-				got = append(got, buf[:n]...)
+				if got = append(got, buf[:n]...); bytes.Count(got, []byte(test.ping)) > len(pings) {
+					pings = append(pings, int(time.Since(first)/time.Second))
+				}
 			}
-			if n := bytes.Count(got, []byte(test.ping)); n != test.want {
-				t.Errorf("%s: %d pings in 40 s of silence, want %d", test.name, n, test.want)
+			if said := fmt.Sprint(pings); said != test.want {
+				t.Errorf("%s: pings %s, want %s", test.name, said, test.want)
 			}
 			c.Close()
 			srv.Close()

@@ -11,18 +11,22 @@ const pingAfter = 15 * time.Second
 
 const pingEvent = `{"type":"ping"}`
 
-// pinger breaks the silence of a stream. The nil pinger keeps it.
+// pinger breaks the silence of a stream. The nil pinger keeps it. Its timer finds
+// out when it fires whether there was silence: setting it at every write would cost
+// more than to look at the time.
 type pinger struct {
 	mu    *sync.Mutex // the writer's
 	timer *time.Timer
 	say   func() error // under mu
+	said  time.Time    // the last that was written; under mu
 	ended bool         // under mu
 }
 
 // newPinger needs the mutex.
 func newPinger(mu *sync.Mutex, say func() error) *pinger {
-	p := &pinger{mu: mu, say: say}
-	p.timer = time.AfterFunc(pingAfter, p.ring)
+	p := &pinger{mu: mu, say: say, said: time.Now()}
+	p.timer = time.AfterFunc(2*pingAfter, p.ring)
+	p.timer.Reset(pingAfter) // after p.timer is there, which ring reads without the mutex
 	return p
 }
 
@@ -32,15 +36,23 @@ func (p *pinger) ring() {
 		return
 	}
 	defer p.mu.Unlock()
-	if !p.ended && p.say() == nil {
-		p.timer.Reset(pingAfter)
+	if p.ended {
+		return
 	}
+	silence := time.Since(p.said)
+	if silence >= pingAfter {
+		if p.say() != nil {
+			return
+		}
+		p.said, silence = time.Now(), 0
+	}
+	p.timer.Reset(pingAfter - silence)
 }
 
 // reset needs the mutex.
 func (p *pinger) reset() {
 	if p != nil {
-		p.timer.Reset(pingAfter)
+		p.said = time.Now()
 	}
 }
 

@@ -455,13 +455,15 @@ func TestSilence(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		stream bool
-		say    string // before the silence
+		say    string        // before the silence, a line at a time
+		pause  time.Duration // behind each
 		after  time.Duration
 	}{
-		{"no head", false, "", 10 * time.Minute},
-		{"no head of a stream", true, "", 10 * time.Minute},
-		{"half a body", false, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", 5 * time.Minute},
-		{"half a stream", true, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + sseOf(start), 5 * time.Minute},
+		{"no head", false, "", 0, 10 * time.Minute},
+		{"no head of a stream", true, "", 0, 10 * time.Minute},
+		{"half a body", false, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", 0, 5 * time.Minute},
+		{"half a stream", true, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + sseOf(start), 0, 5 * time.Minute},
+		{"a slow body", false, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\n\n\n\n\n ", 2 * time.Minute, 21 * time.Minute},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -476,7 +478,10 @@ func TestSilence(t *testing.T) {
 							}
 							n += m
 						}
-						io.WriteString(server, test.say)
+						for _, part := range strings.SplitAfter(test.say, "\n") {
+							io.WriteString(server, part)
+							time.Sleep(test.pause)
+						}
 						io.Copy(io.Discard, server)
 					}()
 					return client, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/messages"
@@ -19,22 +20,38 @@ const (
 
 var errSlow = errors.New("the upstream was silent for too long")
 
-// watcher ends a request whose upstream is silent.
+// watcher ends a request whose upstream is silent. Its timer finds out when it
+// fires whether it was: it is not set at every read.
 type watcher struct {
 	io.ReadCloser
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
+	made   time.Time
+	until  atomic.Int64 // when silence is too long, in nanoseconds since made; 0: the answer has not begun
 }
 
 func watch(ctx context.Context) (context.Context, *watcher) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	return ctx, &watcher{ctx: ctx, cancel: cancel, timer: time.AfterFunc(headTimeout, func() { cancel(errSlow) })}
+	w := &watcher{ctx: ctx, cancel: cancel, made: time.Now()}
+	w.timer = time.AfterFunc(headTimeout, w.fire)
+	return ctx, w
 }
+
+func (w *watcher) fire() {
+	if left := time.Duration(w.until.Load()) - time.Since(w.made); left <= 0 {
+		w.cancel(errSlow)
+	} else if w.ctx.Err() == nil {
+		w.timer.Reset(left)
+	}
+}
+
+func (w *watcher) hear() { w.until.Store(int64(time.Since(w.made) + idleTimeout)) }
 
 // over watches a body.
 func (w *watcher) over(body io.ReadCloser) io.ReadCloser {
 	w.ReadCloser = body
+	w.hear()
 	w.timer.Reset(idleTimeout)
 	return w
 }
@@ -44,7 +61,7 @@ func (w *watcher) Read(p []byte) (int, error) {
 	if err != nil && context.Cause(w.ctx) == errSlow {
 		return n, errSlow
 	}
-	w.timer.Reset(idleTimeout)
+	w.hear()
 	return n, err
 }
 
