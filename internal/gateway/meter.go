@@ -189,20 +189,25 @@ func values(object []byte, keys ...string) (found [2][]byte, err error) {
 	}
 	var room [16]jsonspan.Member
 	members, err := jsonspan.Scan(room[:0], object, nil)
-	var loose map[string]json.RawMessage
 	if err != nil {
-		if err := json.Unmarshal(object, &loose); err != nil {
-			return found, err
-		}
+		return looseValues(object, keys)
 	}
 	for i, key := range keys {
-		if m, ok := members.Get(key); ok {
+		if m, ok := members.Get(key); ok && string(m.Value(object)) != "null" {
 			found[i] = m.Value(object)
-		} else {
-			found[i] = loose[key]
 		}
-		if string(found[i]) == "null" {
-			found[i] = nil
+	}
+	return found, nil
+}
+
+func looseValues(object []byte, keys []string) (found [2][]byte, err error) {
+	var loose map[string]json.RawMessage
+	if err := json.Unmarshal(object, &loose); err != nil {
+		return found, err
+	}
+	for i, key := range keys {
+		if string(loose[key]) != "null" {
+			found[i] = loose[key]
 		}
 	}
 	return found, nil

@@ -68,10 +68,11 @@ type exchange struct {
 	label     string // of the path, decoded, or what the body names in its place
 	requestID string
 	start     time.Time
-	begun     bool      // the status has been written
-	bounded   time.Time // until when the write deadline is late enough
-	held      int64     // of the budget for bodies
-	cost      func()    // nil: there is no trailer to set
+	begun     bool           // the status has been written
+	bounded   time.Time      // until when the write deadline is late enough
+	held      int64          // of the budget for bodies
+	promised  *gateway.Meter // its cost will be a trailer; nil: there is none
+	bills     bool           // that cost is billed
 
 	values []string // of the headers that set has set
 	first  [16]string

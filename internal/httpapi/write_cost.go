@@ -29,10 +29,9 @@ func dollars(n catalog.Nanodollars) string {
 
 // promiseCost declares the trailer; the status is not written yet.
 func (x *exchange) promiseCost(meta gateway.Meta, m *gateway.Meter) {
-	bills := meta.Bills // alone: a Meta is large
-	x.cost = func() { x.setCost(m, bills) }
+	x.promised, x.bills = m, meta.Bills
 	x.set("Trailer", headerCost)
-	if !bills {
+	if !meta.Bills {
 		x.w.Header().Add("Trailer", headerWouldCost)
 	}
 }
@@ -40,7 +39,7 @@ func (x *exchange) promiseCost(meta gateway.Meta, m *gateway.Meter) {
 // sayCost keeps the promise, of a stream that broke off too: what was used
 // costs.
 func (x *exchange) sayCost() {
-	if x.cost != nil {
-		x.cost()
+	if x.promised != nil {
+		x.setCost(x.promised, x.bills)
 	}
 }

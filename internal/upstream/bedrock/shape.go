@@ -63,7 +63,8 @@ func (u *Upstream) shape(route routing.Route, req gateway.Request) (*outgoing, e
 // take sets the body that is sent.
 func (o *outgoing) take(b *gateway.Body) {
 	sum := b.SHA256()
-	o.data, o.sum = b.Bytes(), hex.EncodeToString(sum[:])
+	var room [2 * len(sum)]byte
+	o.data, o.sum = b.Bytes(), string(hex.AppendEncode(room[:0], sum[:]))
 }
 
 // api chooses the way in. A Converse body has one; a Messages body goes to

@@ -75,7 +75,9 @@ func dropEach(array []byte, path string) (cut []byte, changed bool) {
 // says reports a member that is the string want.
 func says(body *gateway.Body, key, want string) bool {
 	raw, ok := body.Get(key)
-	return ok && text(raw) == want
+	var room [64]byte
+	b, err := jsonspan.String(room[:0], raw)
+	return ok && err == nil && string(b) == want
 }
 
 // lists reports a raw list that holds want, in whatever order, and nothing else.

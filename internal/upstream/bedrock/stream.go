@@ -90,6 +90,7 @@ type stream struct {
 	buffers *sync.Pool
 
 	held  []gateway.Frame // read before Send returned; all but the last are copies
+	few   [maxHeld + 1]gateway.Frame
 	at    int
 	ended bool
 }
@@ -97,7 +98,8 @@ type stream struct {
 // newStream reads up to the first content. buffers keeps frames readers for later
 // streams: each has 32 KiB and what was held.
 func newStream(resp *http.Response, api catalog.API, w *watch, a answer, buffers *sync.Pool) (*stream, error) {
-	s := &stream{answer: a, resp: resp, watch: w, last: messages.EventMessageStop, buffers: buffers, held: make([]gateway.Frame, 0, maxHeld+1)}
+	s := &stream{answer: a, resp: resp, watch: w, last: messages.EventMessageStop, buffers: buffers}
+	s.held = s.few[:0]
 	kept := new([]byte)
 	want := bedrockapi.TypeEventStream
 	if native(api) {
@@ -172,9 +174,9 @@ func (s *stream) read() (gateway.Frame, error) {
 		s.ended = s.ended || f.Event == s.last
 		return f, nil
 	}
-	var known *messages.Error
+	_, known := errors.AsType[*messages.Error](err)
 	switch {
-	case errors.As(err, &known):
+	case known:
 		return gateway.Frame{}, err
 	case s.ended:
 		return gateway.Frame{}, io.EOF
