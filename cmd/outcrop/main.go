@@ -98,7 +98,8 @@ func run(ctx context.Context, args []string, con console) (code int) {
 	}
 	k, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintln(con.Err, "outcrop:", err)
+		// "" stands for a flag that is not given.
+		fmt.Fprintln(con.Err, "outcrop:", strings.Replace(err.Error(), `must be one of "",`, "must be one of ", 1))
 		fmt.Fprintf(con.Err, "  %s --help tells more\n", selected(err))
 		return exitUsage
 	}

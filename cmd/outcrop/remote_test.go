@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/outcrop-dev/outcrop/internal/activity/invocationlog"
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/identity"
 )
@@ -141,6 +142,40 @@ func TestNanodollars(t *testing.T) {
 	for _, text := range []string{"--1", "x", "1e9", "-none", "none", "$5"} {
 		if n, err := nanodollars(text); err == nil {
 			t.Errorf("%s: %d", text, n)
+		}
+	}
+}
+
+// What of an answer is no message is shown as it came, and nothing is left out in
+// silence.
+func TestExchangeOf(t *testing.T) {
+	for name, tt := range map[string]struct{ operation, answer, want string }{
+		"cut off":      {"Converse", `{"output":{"message":{"role":"assistant","content":[{"text":"Half"}]}},"usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2}}`, "── answer\nConverse {\"output\""},
+		"strange":      {"Converse", `{"output":{"message":{"role":"assistant","content":[{"video":{"format":"mp4"}},{"text":"Whole"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2}}`, "not shown, --json has it: output.message.content.0.video"},
+		"a message":    {"CreateMessage", `{"id":"m","type":"message","role":"assistant","content":[{"type":"text","text":"Whole"}],"stop_reason":"end_turn"}`, "── assistant (end_turn)\nWhole\n"},
+		"a cut stream": {"InvokeModelWithResponseStream", `[{"type":"message_start","message":{"id":"m","type":"message","role":"assistant","content":[]}},{"type":"content_block_start","index":0,"content_block":{"type":"text","text":"Half"}}]`, "── assistant\nHalf\n"},
+	} {
+		l := &invocationlog.Log{Timestamp: "2026-11-22T13:00:00Z", Operation: tt.operation, Output: invocationlog.Output{Body: json.RawMessage(tt.answer)},
+			Outcrop: invocationlog.Outcrop{Content: "of a later version"}}
+		x, err := exchangeOf(l)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		var out bytes.Buffer
+		if err := (&logsShowCmd{}).print(console{Out: &out}, x); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), tt.want) || !strings.Contains(out.String(), "content    unknown") {
+			t.Errorf("%s: no %q in\n%s", name, tt.want, out.String())
+		}
+	}
+	for _, l := range []invocationlog.Log{
+		{Timestamp: "yesterday"},
+		{Timestamp: "2026-11-22T13:00:00Z", Outcrop: invocationlog.Outcrop{Cost: &invocationlog.Cost{Billed: "much"}}},
+		{Timestamp: "2026-11-22T13:00:00Z", Operation: "InvokeModelWithResponseStream", Output: invocationlog.Output{Body: json.RawMessage(`{}`)}},
+	} {
+		if _, err := exchangeOf(&l); err == nil {
+			t.Errorf("%+v is taken", l)
 		}
 	}
 }
