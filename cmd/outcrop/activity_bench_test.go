@@ -35,9 +35,10 @@ func (n *nowhere) SetReadDeadline(time.Time) error  { return nil }
 
 // BenchmarkActivity is a call through the whole server, without a network: signed,
 // routed, answered by a script, metered, and logged in each mode or not at all.
-// Sixteen callers at once, as a server has them: in power mode those who wait for
-// the disk wait together. cpu-ns/op is the process's CPU, index and all. p50-ns is
-// of calls whose model takes 20 ms ("slow"; the others' is a queue for the CPU).
+// The loads differ in what can be shared, a sync of the disk and a batch of the
+// index: sixteen callers at once that keep the machine busy, and 16 and 64 whose
+// model takes 20 ms. cpu-ns/op is the process's CPU, index and all. p50-ns says
+// something of the slow loads alone; the others' is a queue for the CPU.
 func BenchmarkActivity(b *testing.B) {
 	text := strings.Repeat("abcdefghijklmnop", 128)
 	scenario := filepath.Join(b.TempDir(), "answer.yaml")
@@ -49,16 +50,19 @@ func BenchmarkActivity(b *testing.B) {
 	if err := os.WriteFile(slow, []byte("rules:\n- answer: {delay: 20ms, content: [{text: "+text+"}]}\n"), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	for _, name := range []string{"invoke", "invoke-with-response-stream", "invoke-slow"} {
-		call, isSlow := strings.CutSuffix(name, "-slow")
-		scenario := scenario
-		if isSlow {
-			scenario = slow
-		}
+	for _, load := range []struct {
+		name, call, scenario string
+		callers              int
+	}{
+		{"invoke", "invoke", scenario, 16},
+		{"stream", "invoke-with-response-stream", scenario, 16},
+		{"slow-16", "invoke", slow, 16},
+		{"slow-64", "invoke", slow, 64},
+	} {
 		for _, mode := range []string{"off", "default", "power", "relaxed"} {
-			b.Run(name+"/"+mode, func(b *testing.B) {
+			b.Run(load.name+"/"+mode, func(b *testing.B) {
 				o := &serveOptions{Listen: "127.0.0.1:0", Log: "off", Metrics: "loopback", dataOption: dataOption{Data: filepath.Join(b.TempDir(), "data")},
-					answerOptions: answerOptions{Region: "us-west-2", Upstream: "scripted:" + scenario}}
+					answerOptions: answerOptions{Region: "us-west-2", Upstream: "scripted:" + load.scenario}}
 				if o.ActivityOff = mode == "off"; !o.ActivityOff {
 					if err := o.ActivityDurability.UnmarshalText([]byte(mode)); err != nil {
 						b.Fatal(err)
@@ -72,7 +76,7 @@ func BenchmarkActivity(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				path := "/model/global.anthropic.claude-opus-4-6-v1:0/" + call
+				path := "/model/global.anthropic.claude-opus-4-6-v1:0/" + load.call
 				signed, err := http.NewRequest(http.MethodPost, s.URL+path, bytes.NewReader(body))
 				if err != nil {
 					b.Fatal(err)
@@ -98,7 +102,7 @@ func BenchmarkActivity(b *testing.B) {
 					one()
 				}
 				b.ReportAllocs()
-				b.SetParallelism(max(16/runtime.GOMAXPROCS(0), 1))
+				b.SetParallelism(max(load.callers/runtime.GOMAXPROCS(0), 1))
 				cpu := processCPU(b)
 				b.ResetTimer()
 				var mu sync.Mutex
@@ -119,6 +123,7 @@ func BenchmarkActivity(b *testing.B) {
 					b.Fatal(err)
 				}
 				b.ReportMetric(float64(processCPU(b)-cpu)/float64(b.N), "cpu-ns/op")
+				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 				slices.Sort(took)
 				b.ReportMetric(float64(took[len(took)/2]), "p50-ns")
 				if status := failed.Load(); status != 0 {

@@ -57,13 +57,15 @@ func (a *Archive) Days() ([]Day, error) { return daysIn(a.dir) }
 
 func (a *Archive) path(d Day) string { return filepath.Join(a.dir, segmentName(d)) }
 
-// End is where a day's segment ends now.
+// End is where the last record of a day's segment, or what belongs to one, ends
+// now.
 func (a *Archive) End(d Day) (int64, error) {
-	info, err := os.Stat(a.path(d))
+	r, err := segment.OpenReader(a.path(d))
 	if err != nil {
 		return 0, err
 	}
-	return info.Size(), nil
+	defer r.Close()
+	return r.End()
 }
 
 // walk gives each record of a day that stands at from or later, in order.

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity"
+	"github.com/outcrop-dev/outcrop/internal/activity/segment"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/sqlstore"
 )
@@ -114,10 +116,14 @@ func TestCrash(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			dir := t.TempDir()
 			opened, done := map[string]bool{}, map[string]bool{}
+			beside := &follower{dir: dir, a: activity.NewArchive(dir, nil), at: map[activity.Day]int64{}, seen: map[string]int{}}
 			runs := 0
 			for ; len(done) < calls; runs++ {
 				before := len(done)
+				stop := beside.start(t)
 				crashRun(t, dir, runs, mode, rand.IntN(100), opened, done)
+				stop()
+				beside.check(t)
 				if len(done) == before && runs > 200 {
 					t.Fatal("the child answers nothing")
 				}
@@ -134,6 +140,8 @@ func TestCrash(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Fatal(err)
 			}
+			beside.look(t)
+			beside.check(t)
 			interrupted := 0
 			seen := map[string]int{}
 			a := activity.NewArchive(dir, nil)
@@ -163,6 +171,9 @@ func TestCrash(t *testing.T) {
 				if seen[id] != 1 || indexed[id] != 1 {
 					t.Errorf("%s, answered %v: %d records, %d in the index", id, done[id], seen[id], indexed[id])
 				}
+			}
+			if !maps.Equal(beside.seen, seen) {
+				t.Errorf("%d records, %d for who reads beside", len(seen), len(beside.seen))
 			}
 			if len(indexed) != len(seen) {
 				t.Errorf("%d records, %d through the index", len(seen), len(indexed))
@@ -202,6 +213,73 @@ func checkCrashed(a *activity.Archive, ref activity.Ref, r *activity.Record, don
 		}
 	}
 	return nil
+}
+
+// follower reads beside the children, as `outcrop logs --follow` does, whatever
+// they are doing when they are killed.
+type follower struct {
+	dir  string
+	a    *activity.Archive
+	at   map[activity.Day]int64
+	seen map[string]int
+}
+
+func (f *follower) start(t *testing.T) (stop func()) {
+	var reading sync.WaitGroup
+	over := make(chan struct{})
+	reading.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+				f.look(t)
+			}
+		}
+	})
+	return func() {
+		close(over)
+		reading.Wait()
+	}
+}
+
+func (f *follower) look(t *testing.T) {
+	days, err := f.a.Days()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, d := range days {
+		next, err := f.a.Walk(t.Context(), d, f.at[d], func(_ activity.Ref, r *activity.Record) error {
+			f.seen[r.RequestID]++
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		f.at[d] = max(f.at[d], next)
+	}
+}
+
+// check sees whether any offset is after what the dead have left: the follower's
+// or a mark.
+func (f *follower) check(t *testing.T) {
+	t.Helper()
+	for d, at := range f.at {
+		path := filepath.Join(f.dir, d.String()+".seg")
+		r, err := segment.OpenReader(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, err := r.Walk(segment.Start, nil, nil)
+		r.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		mark, _, err := segment.Marked(path)
+		if passed, endErr := f.a.End(d); err != nil || endErr != nil || passed != end || at > end || mark > end {
+			t.Errorf("the entries end at %d: who passes over ends at %d, who follows is at %d, the mark at %d, %v, %v", end, passed, at, mark, err, endErr)
+		}
+	}
 }
 
 // crashRun starts a child, lets it answer so many calls, and kills it.

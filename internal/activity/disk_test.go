@@ -183,6 +183,7 @@ func TestFailingSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o, disk := faulty(Options{Required: true})
 		s := openStore(t, t.TempDir(), o)
+		call(t, s, "before", []byte("{}"), Full)
 		disk.set(nil, errFull)
 		call(t, s, "a", []byte("{}"), Full)
 		time.Sleep(2 * syncEvery)

@@ -3,6 +3,7 @@ package activity
 import (
 	"context"
 	"errors"
+	"os"
 	"time"
 
 	"github.com/outcrop-dev/outcrop/internal/activity/segment"
@@ -36,8 +37,8 @@ type Row struct {
 }
 
 // indexEvery is the least time between two batches: enough for a batch to be
-// worth its commit.
-const indexEvery = 250 * time.Millisecond
+// worth its commit. Until then who asks reads the segment.
+const indexEvery = time.Second
 
 // indexAgain is the time after a failure.
 const indexAgain = 10 * time.Second
@@ -101,7 +102,7 @@ func (s *Store) CatchUp(ctx context.Context) error {
 
 func (s *Store) catchUp(ctx context.Context, d Day, mark int64) error {
 	a := NewArchive(s.dir, nil)
-	end, err := a.End(d)
+	end, err := s.end(d)
 	if err != nil || end == mark {
 		return err
 	}
@@ -132,6 +133,20 @@ func (s *Store) catchUp(ctx context.Context, d Day, mark int64) error {
 		return nil
 	}
 	return add(end)
+}
+
+// end is where a day's segment ends: Archive.End, where nothing has to be read.
+func (s *Store) end(d Day) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.days[d]; f != nil {
+		return f.file.End(), nil
+	}
+	info, err := os.Stat(s.path(d)) // a segment that nobody writes is cut to its end
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 // forget drops or resets a day in the index. Without one there is nothing to do.

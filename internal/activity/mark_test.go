@@ -1,7 +1,7 @@
 package activity
 
 import (
-	"runtime"
+	"errors"
 	"testing"
 	"time"
 
@@ -36,22 +36,15 @@ func TestMarkStaysBeforeAnOpeningCall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, marked := make(chan error), make(chan error)
+	opened := make(chan error)
 	go func() {
 		_, err := s.Open(t.Context(), Opening{Record: &Record{RequestID: "a", Time: noon}})
 		opened <- err
 	}()
 	<-disk.writing
-	go func() { marked <- day.mark() }()
-	for day.mu.TryLock() { // until mark holds it, and waits for the end of the write
-		day.mu.Unlock()
-		runtime.Gosched()
-	}
+	during := day.mark()
 	close(disk.leave)
-	if err := <-opened; err != nil {
-		t.Fatal(err)
-	}
-	if err := <-marked; err != nil {
+	if err := errors.Join(during, <-opened, day.mark()); err != nil {
 		t.Fatal(err)
 	}
 	if mark, _, err := segment.Marked(s.path(day.day)); err != nil || mark != segment.Start {

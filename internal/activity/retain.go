@@ -164,6 +164,7 @@ func (s *Store) makeRoom(ctx context.Context, today Day) error {
 	if err != nil {
 		return err
 	}
+	defer func() { s.room.Store(s.o.MaxBytes - total) }()
 	if total > s.o.MaxBytes/5*4 {
 		if !s.warned.Swap(true) {
 			s.o.Log.Warn("activity log: little room is left; then requests and answers of the oldest days are dropped, their records are kept",

@@ -110,6 +110,7 @@ type Store struct {
 	unsaved   trouble      // of syncs, in the background
 	full      atomic.Bool  // no bodies are kept: today's alone fill MaxBytes
 	written   atomic.Int64 // bytes since the files were last looked at
+	room      atomic.Int64 // of MaxBytes, that was left then
 	warned    atomic.Bool  // that 80 % of MaxBytes are used
 
 	dirty, grown, tend chan struct{} // signals, of capacity 1
@@ -223,15 +224,26 @@ func (s *Store) denied(err error) error {
 }
 
 // syncLoop is the default mode's: what was written goes to the disk together,
-// syncEvery after the first of it.
+// syncEvery after the first of it. In power mode others may have synced it then.
 func (s *Store) syncLoop(ctx context.Context) {
 	wait := time.NewTimer(syncEvery)
 	defer wait.Stop()
+	ends := map[Day]int64{} // of what is to be synced
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.dirty:
+		}
+		clear(ends)
+		for _, f := range s.openDays() {
+			if end := f.file.End(); f.file.Synced() < end {
+				ends[f.day] = end
+			}
+			f.release()
+		}
+		if len(ends) == 0 {
+			continue
 		}
 		wait.Reset(syncEvery)
 		select {
@@ -239,11 +251,13 @@ func (s *Store) syncLoop(ctx context.Context) {
 			return
 		case <-wait.C:
 		}
-		for _, f := range s.openDays() {
-			if err := f.file.Sync(f.file.End()); err != nil {
+		for _, f := range s.openDays() { // those that are no more have been synced
+			if end := ends[f.day]; end == 0 { // it has been opened since
+			} else if err := f.file.Sync(end); err != nil {
 				s.unsaved.failed("sync", err, s.o.Now())
 			} else {
 				s.unsaved.over()
+				_ = f.file.Ahead(s.room.Load() - s.written.Load()) // without, a sync costs more
 			}
 			f.release()
 		}

@@ -90,6 +90,12 @@ func (r *Reader) At(offset int64, buf []byte) (Entry, []byte, error) {
 		if size <= int64(cap(buf)) {
 			return Entry{}, buf, ErrTorn // the file ends within it
 		}
+		var last [1]byte // a torn length asks for no memory
+		if _, err := r.at.ReadAt(last[:], offset+size-1); errors.Is(err, io.EOF) {
+			return Entry{}, buf, ErrTorn
+		} else if err != nil {
+			return Entry{}, buf, err
+		}
 		got := buf[:n]
 		buf = make([]byte, size)
 		copy(buf, got)
@@ -106,13 +112,33 @@ func (r *Reader) At(offset int64, buf []byte) (Entry, []byte, error) {
 	return Entry{Kind: whole[prefix], Payload: whole[prefix+1:], Offset: offset, Length: size}, buf, nil
 }
 
+// End is where the last whole entry ends.
+func (r *Reader) End() (int64, error) {
+	return r.Walk(0, func(byte) bool { return false }, nil)
+}
+
 // Walk gives seen each entry from an offset on, in order, and returns the end of
 // the last whole one. From 0 it begins at the mark. Entries whose kind want
-// refuses are passed over unread, so nobody checks that they are whole.
+// refuses are passed over unread: that another entry follows says that the writer
+// was done with them, and the last one is looked at.
 func (r *Reader) Walk(from int64, want func(kind byte) bool, seen func(Entry) error) (end int64, err error) {
+	end, passed, err := r.walk(from, want, seen)
+	if err != nil || passed == 0 {
+		return end, err
+	}
+	e, _, err := r.At(passed, nil)
+	if errors.Is(err, ErrTorn) {
+		return passed, nil
+	}
+	return e.End(), err
+}
+
+// walk is Walk, but for the last entry: passed is its offset if it was passed
+// over.
+func (r *Reader) walk(from int64, want func(kind byte) bool, seen func(Entry) error) (end, passed int64, err error) {
 	if from == 0 {
 		if from, err = r.mark(); err != nil || from == 0 {
-			return 0, err
+			return 0, 0, err
 		}
 	}
 	in := bufio.NewReaderSize(io.NewSectionReader(r.at, from, 1<<62), 64<<10)
@@ -120,42 +146,37 @@ func (r *Reader) Walk(from int64, want func(kind byte) bool, seen func(Entry) er
 	for end = from; ; {
 		p, err := in.Peek(prefix + 1)
 		if errors.Is(err, io.EOF) {
-			return end, nil
+			return end, passed, nil
 		}
 		if err != nil {
-			return end, err
+			return end, passed, err
 		}
 		size, ok := sizeOf(p)
 		if !ok {
-			return end, nil
+			return end, passed, nil
 		}
 		if kind := p[prefix]; want != nil && !want(kind) {
 			if size <= int64(in.Buffered()) {
 				in.Discard(int(size)) // cannot fail: they are here
 			} else {
-				var last [1]byte
-				if _, err := r.at.ReadAt(last[:], end+size-1); errors.Is(err, io.EOF) {
-					return end, nil
-				} else if err != nil {
-					return end, err
-				}
 				in.Reset(io.NewSectionReader(r.at, end+size, 1<<62))
 			}
-			end += size
+			passed, end = end, end+size
 			continue
 		}
 		// Grown as the file has it, so that a torn length asks for no memory.
 		if buf, err = readInto(in, buf[:0], size); errors.Is(err, io.ErrUnexpectedEOF) {
-			return end, nil
+			return end, passed, nil
 		} else if err != nil {
-			return end, err
+			return end, passed, err
 		}
 		if !check(buf) {
-			return end, nil
+			return end, passed, nil
 		}
+		passed = 0
 		if seen != nil {
 			if err := seen(Entry{Kind: buf[prefix], Payload: buf[prefix+1:], Offset: end, Length: size}); err != nil {
-				return end, err
+				return end, passed, err
 			}
 		}
 		end += size

@@ -3,12 +3,14 @@
 //
 // Invariant: whatever moment the writer dies at, the file holds every entry that
 // Append has returned for, each once, and after them at most the torn remains of
-// one that it has not; Open cuts those.
+// one that it has not, and zeros; Open cuts those. No reader takes either for an
+// entry, nor any offset after them for the end.
 //
 // Not a goal: what an entry means.
 package segment
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -20,8 +22,13 @@ import (
 //	entry: length uint32 | crc uint32 | kind byte | payload
 //
 // big endian; length is that of kind and payload, crc the CRC-32C of the same.
-// The mark is an offset before which everything has been found whole. It is all
-// that is ever written twice; one that is torn itself counts as none.
+// A length of 0 ends the entries: while a writer is at work zeros follow them, so
+// that most syncs find the length of the file and its place on the disk as they
+// were. The size of a file says nothing of where its entries end. An entry that
+// is written in several pieces gets its beginning last.
+//
+// The mark is an offset before which everything has been found whole. It and the
+// zeros are all that is ever written over; a mark that is torn counts as none.
 const (
 	magic    = "outcrop-segment1"
 	headSize = 32
@@ -62,9 +69,12 @@ func appendHead(dst []byte, mark int64) []byte {
 	return append(dst, 0, 0, 0, 0)
 }
 
-// parseHead gives the mark, Start where there is none. A head that is cut short
-// is an empty segment's.
+// parseHead gives the mark, Start where there is none, and 0 for a head that is
+// cut short or lost: a segment that was being made when power failed.
 func parseHead(head []byte) (mark int64, err error) {
+	if bytes.Equal(head, zeros[:len(head)]) {
+		return 0, nil
+	}
 	if n := min(len(head), len(magic)); string(head[:n]) != magic[:n] {
 		return 0, ErrNotSegment
 	}
