@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -100,17 +101,22 @@ func idsIn(t *testing.T, objects map[string][]byte) map[string]int {
 type world struct {
 	t     *testing.T
 	dir   string
-	now   time.Time
+	now   atomic.Pointer[time.Time]
 	store *activity.Store
 	queue *Queue
 	said  bytes.Buffer
 }
 
 func newWorld(t *testing.T, to map[string]Destination) *world {
-	w := &world{t: t, dir: t.TempDir(), now: noon}
+	w := &world{t: t, dir: t.TempDir()}
+	w.at(noon)
 	w.open(to)
 	return w
 }
+
+func (w *world) at(t time.Time) { w.now.Store(&t) }
+
+func (w *world) clock() time.Time { return *w.now.Load() }
 
 // open starts both sides, again if need be.
 func (w *world) open(to map[string]Destination) {
@@ -119,9 +125,9 @@ func (w *world) open(to map[string]Destination) {
 		w.store.Close()
 	}
 	log := slog.New(slog.NewTextHandler(&w.said, nil))
-	w.queue = New(Options{Archive: activity.NewArchive(w.dir, nil), Dir: filepath.Join(w.dir, "delivery"), Destinations: to, Now: func() time.Time { return w.now }, Log: log})
+	w.queue = New(Options{Archive: activity.NewArchive(w.dir, nil), Dir: filepath.Join(w.dir, "delivery"), Destinations: to, Now: w.clock, Log: log})
 	var err error
-	w.store, err = activity.OpenStore(w.dir, activity.Options{Now: func() time.Time { return w.now }, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Retention: 30, BeforeDrop: w.queue.Drop, BeforeStrip: w.queue.Strip, MaxBytes: 4 << 20})
+	w.store, err = activity.OpenStore(w.dir, activity.Options{Now: w.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Retention: 30, BeforeDrop: w.queue.Drop, BeforeStrip: w.queue.Strip, MaxBytes: 4 << 20})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -295,7 +301,7 @@ func TestGiveUp(t *testing.T) {
 	w.call("a", noon, toLogs, "{}")
 	logs.fail(errDown, 0)
 	for _, hours := range []int{0, 12, 23} {
-		w.now = noon.Add(time.Duration(hours) * time.Hour)
+		w.at(noon.Add(time.Duration(hours) * time.Hour))
 		if err := w.flush(); !errors.Is(err, errDown) {
 			t.Errorf("after %d hours: %v", hours, err)
 		}
@@ -303,7 +309,7 @@ func TestGiveUp(t *testing.T) {
 	if got := dead(t, w, "logs"); len(got) != 0 {
 		t.Errorf("given up too soon: %v", got)
 	}
-	w.now = noon.Add(24 * time.Hour)
+	w.at(noon.Add(24 * time.Hour))
 	if err := w.flush(); err != nil {
 		t.Errorf("after a day: %v", err)
 	}
@@ -329,7 +335,7 @@ func TestDeadLetterOfLongName(t *testing.T) {
 	if err := w.flush(); !errors.Is(err, errDown) {
 		t.Fatal(err)
 	}
-	w.now = noon.Add(24 * time.Hour)
+	w.at(noon.Add(24 * time.Hour))
 	if err := w.flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -356,7 +362,7 @@ func TestDrop(t *testing.T) {
 	down.fail(errDown, 0)
 	w.call("up-3", noon, &activity.Delivery{Bucket: "up"}, "{}")
 	w.call("down-3", noon, &activity.Delivery{Bucket: "down"}, "{}")
-	w.now = noon.AddDate(0, 0, 31)
+	w.at(noon.AddDate(0, 0, 31))
 	for range 3 { // a background sync may hold the segment once
 		if err := w.store.Tend(t.Context()); err != nil {
 			t.Fatal(err)
@@ -387,7 +393,7 @@ func TestStrip(t *testing.T) {
 		w.call(fmt.Sprintf("up-%d", i), noon, &activity.Delivery{Bucket: "up"}, body)
 		w.call(fmt.Sprintf("down-%d", i), noon, &activity.Delivery{Bucket: "down"}, body)
 	}
-	w.now = noon.AddDate(0, 0, 1)
+	w.at(noon.AddDate(0, 0, 1))
 	for range 3 { // a background sync may hold the segment once
 		if err := w.store.Tend(t.Context()); err != nil {
 			t.Fatal(err)
