@@ -314,7 +314,7 @@ func (e *Entry) writeClose(meta, frames []byte) (at int64, err error) {
 		e.s.later(e, meta)
 		return 0, err
 	}
-	if e.s.trouble.over() {
+	if e.at.opening != 0 && e.s.trouble.over() { // a short record alone may fit where no call does
 		signal(e.s.tend)
 	}
 	e.s.wrote(int64(len(meta) + len(frames)))

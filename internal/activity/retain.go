@@ -355,6 +355,5 @@ func (s *Store) catchLater() {
 		s.late = s.late[1:]
 		signal(s.dirty)
 		signal(s.grown)
-		s.trouble.over()
 	}
 }

@@ -285,8 +285,6 @@ func (f *File) zero(to int64) (done bool, err error) {
 	return false, err
 }
 
-const mostTurns = 16
-
 // Sync returns when everything before upto is on the disk. Those who wait
 // together share one call of the disk; it has no timer. What a failed call was
 // to save is reported lost for good: the kernel may have dropped it.
@@ -305,14 +303,8 @@ func (f *File) Sync(upto int64) error {
 		}
 		f.busy = true
 		f.syncing.Unlock()
+		runtime.Gosched() // those who are about to write get in
 		end := f.End()
-		for range mostTurns { // those who are about to write get in
-			runtime.Gosched()
-			was := end
-			if end = f.End(); end == was {
-				break
-			}
-		}
 		err := f.disk.Sync()
 		f.syncing.Lock()
 		f.busy = false
