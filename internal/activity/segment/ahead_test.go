@@ -236,7 +236,8 @@ func TestAheadConcurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	for n, at := 0, Start; n < writers*each && !t.Failed(); {
+	n, at := 0, Start
+	read := func() {
 		if at, err = r.Walk(at, nil, func(e Entry) error {
 			n++
 			if !bytes.HasPrefix(e.Payload, []byte("entry")) {
@@ -247,9 +248,24 @@ func TestAheadConcurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	writing.Wait()
+	written := make(chan struct{})
+	go func() {
+		writing.Wait()
+		close(written)
+	}()
+	for writes := true; writes; {
+		read()
+		select {
+		case <-written:
+			writes = false
+		default:
+		}
+	}
 	close(done)
 	others.Wait()
+	if read(); n != writers*each || at != f.End() {
+		t.Errorf("%d entries of %d, up to %d of %d", n, writers*each, at, f.End())
+	}
 	offsets.Store(f.End(), true)
 	ends.Range(func(at, _ any) bool {
 		if _, ok := offsets.Load(at); !ok {

@@ -83,11 +83,11 @@ func Open(path string, o Options) (f *File, cut int64, err error) {
 		return nil, 0, fmt.Errorf("%s: %w", path, ErrNotSegment)
 	}
 	if info.Size() > end {
-		zeros, err := onlyZeros(io.NewSectionReader(f.disk, end, info.Size()-end))
+		blank, err := onlyZeros(io.NewSectionReader(f.disk, end, info.Size()-end))
 		if err != nil {
 			return nil, 0, err
 		}
-		if !zeros {
+		if !blank {
 			cut = info.Size() - end
 		}
 		if cut > 0 && end > 0 {

@@ -154,6 +154,36 @@ func TestPowerFails(t *testing.T) {
 	}
 }
 
+// What was cut stays cut, though an entry now ends where it began.
+func TestPowerFailsAfterACut(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	f, _, _ := openFile(t, path, Options{})
+	f.Append(1, bytes.Repeat([]byte("a"), 3000))
+	torn, _ := f.Append(1, make([]byte, 22))
+	if f.End()%sector != 0 {
+		t.Fatalf("it ends at %d, within a sector", f.End())
+	}
+	f.Append(2, bytes.Repeat([]byte("c"), 3000))
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content[torn+10] ^= 1
+	os.WriteFile(path+".torn", content, 0o600)
+	var d *volatileDisk
+	g, _, cut := openFile(t, path+".torn", Options{Wrap: func(real Disk) Disk { d = newVolatileDisk(real, content); return d }})
+	if cut == 0 {
+		t.Fatal("nothing was cut")
+	}
+	g.Append(3, make([]byte, 22))
+	for seed := range uint64(200) {
+		os.WriteFile(path+".left", d.left(rand.New(rand.NewPCG(seed, 1))), 0o600)
+		if all := entriesOf(t, path+".left", Start); slices.ContainsFunc(all, func(e told) bool { return e.kind == 2 }) {
+			t.Fatalf("seed %d: what was cut is there again", seed)
+		}
+	}
+}
+
 func entriesOf(t *testing.T, path string, from int64) (all []told) {
 	t.Helper()
 	r, err := OpenReader(path)
