@@ -30,5 +30,8 @@ func (c *Client) aside(ctx context.Context, r *Request) (*http.Response, bool, e
 		req.ContentLength = int64(len(r.Body))
 	}
 	resp, err := c.Transport.RoundTrip(req)
-	return resp, err == nil || begun.Load(), err
+	if err != nil {
+		return nil, begun.Load(), cause(ctx, err)
+	}
+	return resp, true, nil
 }

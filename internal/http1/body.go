@@ -43,7 +43,7 @@ func (b *body) Close() error {
 // is not read any more.
 func (b *body) end(err error) error {
 	c := b.on
-	again := b.stop() && err == io.EOF && b.again && !c.failed && c.in.Buffered() == 0
+	again := b.stop() && err == io.EOF && b.again && c.in.Buffered() == 0
 	if !again {
 		c.cut()
 	}

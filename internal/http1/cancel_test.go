@@ -74,6 +74,28 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// A context that ends with the answer takes its own connection along, and no
+// other call's.
+func TestCancelAtTheEnd(t *testing.T) {
+	f := listen(t, false, answering(answered))
+	c := f.open(t)
+	for range 500 {
+		ctx, cancel := context.WithCancel(t.Context())
+		resp, _, err := c.Do(ctx, f.post("body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if b, err := io.ReadAll(resp.Body); err != nil || string(b) != "ok" {
+			t.Errorf("%q %v", b, err) // it had come with the head
+		}
+		resp.Body.Close()
+		if g := f.ours(t, c, "body"); g.body != "ok" {
+			t.Fatalf("%v", g)
+		}
+	}
+}
+
 func TestCancelBefore(t *testing.T) {
 	f := listen(t, false, func(*peer) { t.Error("somebody called") })
 	ctx, cancel := context.WithCancel(t.Context())

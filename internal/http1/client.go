@@ -32,8 +32,8 @@ type Client struct {
 //
 // Body is for one goroutine. It ends in io.EOF, trailers read, or in
 // io.ErrUnexpectedEOF where the far end breaks off; to close it earlier closes the
-// connection. The end of ctx closes the connection at once, whatever the call is at; its errors are
-// then ctx's cause.
+// connection. So does the end of ctx, at once, whatever the call is at: its errors
+// are then ctx's cause.
 func (c *Client) Do(ctx context.Context, r *Request) (resp *http.Response, sent bool, err error) {
 	if ctx.Err() != nil {
 		return nil, false, context.Cause(ctx)

@@ -23,9 +23,8 @@ type conn struct {
 	cut      func()    // closes the socket: whatever waits for it ends
 	until    time.Time // it may be idle
 
-	in     *bufio.Reader // of a call
-	head   int           // bytes of the answer's head that may still come; <0: its body is read
-	failed bool          // a read did, if only with the end
+	in   *bufio.Reader // of a call
+	head int           // bytes of the answer's head that may still come; <0: its body is read
 }
 
 // What an answer may have before its body.
@@ -51,9 +50,6 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	n, err = c.Conn.Read(p)
 	if c.head > 0 {
 		c.head -= n
-	}
-	if err != nil {
-		c.failed = true
 	}
 	return n, err
 }

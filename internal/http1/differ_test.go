@@ -33,7 +33,7 @@ var answers = []struct {
 	{"error with a body", "HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno!!", false, true},
 	{"no reason", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", false, true},
 	{"status of two digits", "HTTP/1.1 20 OK\r\n\r\n", true, false},
-	{"status 099", "HTTP/1.1 099 What\r\nContent-Length: 2\r\n\r\nok", true, false},
+	{"status 099", "HTTP/1.1 099 What\r\nContent-Length: 2\r\n\r\nok", false, false},
 	{"bare line feeds", "HTTP/1.1 200 OK\nContent-Length: 2\n\nok", false, true},
 	{"folded header", "HTTP/1.1 200 OK\r\nX-B: c\r\n d\r\nContent-Length: 2\r\n\r\nok", false, true},
 	{"two lengths", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!", true, false},

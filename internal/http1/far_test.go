@@ -30,8 +30,33 @@ type far struct {
 // peer is one connection of it.
 type peer struct {
 	net.Conn
-	n  int // which one; the first is 1
-	in *bufio.Reader
+	n    int // which one; the first is 1
+	in   *bufio.Reader
+	held *held // below TLS
+}
+
+// held lets writes leave together.
+type held struct {
+	net.Conn
+	on   bool
+	kept []byte
+}
+
+func (h *held) Write(p []byte) (int, error) {
+	if !h.on {
+		return h.Conn.Write(p)
+	}
+	h.kept = append(h.kept, p...)
+	return len(p), nil
+}
+
+func (h *held) hold() { h.on = true }
+
+func (h *held) release() {
+	h.on = false
+	h.Conn.SetWriteDeadline(time.Time{}) // CloseWrite has set one
+	h.Conn.Write(h.kept)
+	h.kept = nil
 }
 
 // certificate is httptest's, and who trusts it.
@@ -67,7 +92,8 @@ func listen(t testing.TB, secure bool, play func(p *peer)) *far {
 			f.mu.Unlock()
 			f.all.Go(func() {
 				if secure {
-					c = tls.Server(c, f.under)
+					p.held = &held{Conn: c}
+					c = tls.Server(p.held, f.under)
 				}
 				p.Conn, p.in = c, bufio.NewReader(c)
 				play(p)
@@ -104,7 +130,7 @@ func (p *peer) say(s string) { io.WriteString(p.Conn, s) }
 func (p *peer) reset() {
 	c := p.Conn
 	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
+		c = t.NetConn().(*held).Conn
 	}
 	c.(*net.TCPConn).SetLinger(0)
 	c.Close()

@@ -4,6 +4,7 @@ package http1
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -119,6 +120,33 @@ func TestFurtherAnswers(t *testing.T) {
 	}
 }
 
+// What TLS has read along with an answer, in a record of its own, is not in the
+// socket any more.
+func TestFurtherRecords(t *testing.T) {
+	for name, more := range map[string]func(*peer){
+		"an answer":    func(p *peer) { p.say("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil") },
+		"close_notify": func(p *peer) { p.Conn.(*tls.Conn).CloseWrite() },
+	} {
+		f := listen(t, true, func(p *peer) {
+			for {
+				if _, _, ok := p.request(); !ok {
+					return
+				}
+				p.held.hold()
+				p.say(answered)
+				more(p)
+				p.held.release()
+			}
+		})
+		c := f.open(t)
+		for i := range 4 {
+			if g := f.ours(t, c, "body"); g.body != "ok" || f.opened() != i+1 {
+				t.Errorf("%s: call %d, %d connections: %v", name, i, f.opened(), g)
+			}
+		}
+	}
+}
+
 // What Close leaves unread takes the connection along, at once.
 func TestCloseEarly(t *testing.T) {
 	for _, head := range []string{"Content-Length: 1000000000000", "Transfer-Encoding: chunked", "X-B: c"} {
@@ -201,6 +229,24 @@ func TestIdleTimeout(t *testing.T) {
 		}
 		<-gone
 	}
+	c.Transport.IdleConnTimeout = 50 * time.Millisecond
+	var open []*http.Response
+	for range 3 {
+		resp, _, err := c.Do(t.Context(), f.post(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, resp)
+	}
+	for _, resp := range open {
+		time.Sleep(10 * time.Millisecond) // each has a time of its own
+		if _, err := io.ReadAll(resp.Body); err != nil {
+			t.Error(err)
+		}
+	}
+	for range open {
+		<-gone
+	}
 	c.Transport.IdleConnTimeout = time.Hour
 	if g := f.ours(t, c, ""); g.body != "ok" {
 		t.Fatalf("%v", g)
@@ -220,7 +266,7 @@ func TestIdleTimeout(t *testing.T) {
 	if g := f.ours(t, c, ""); g.body != "ok" {
 		t.Errorf("%v", g)
 	}
-	if g, n := f.ours(t, c, ""), f.opened(); g.body != "ok" || n != 6 {
+	if g, n := f.ours(t, c, ""), f.opened(); g.body != "ok" || n != 9 {
 		t.Errorf("%v, %d connections", g, n)
 	}
 	c.CloseIdleConnections()

@@ -1,17 +1,16 @@
 package http1
 
 import (
+	"net/http"
 	"slices"
 	"sync"
 	"time"
-
-	"net/http"
 )
 
 // pool has the connections that no call has.
 type pool struct {
 	mu     sync.Mutex
-	timer  *time.Timer // for the connection that is idle longest
+	timer  *time.Timer // for the connection that has been idle longest
 	armed  bool
 	closed bool // until the next call: what comes back is closed
 	hosts  map[place]*host

@@ -4,6 +4,7 @@ package http1
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -153,21 +154,33 @@ func TestEarlyAnswer(t *testing.T) {
 				<-done
 			}, "no"},
 			"and reads on": {func(p *peer) {
-				r, _ := http.ReadRequest(p.in)
-				p.say("HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n\r\n")
-				io.Copy(io.Discard, r.Body)
-				p.say("2\r\nno\r\n0\r\n\r\n")
-				p.request()
+				for {
+					r, err := http.ReadRequest(p.in)
+					if err != nil {
+						return
+					}
+					p.say("HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n\r\n")
+					io.Copy(io.Discard, r.Body)
+					p.say("2\r\nno\r\n0\r\n\r\n")
+				}
 			}, "no"},
 			"long": {func(p *peer) {
-				http.ReadRequest(p.in)
-				p.say("HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + strings.Repeat("a", 8_000_000))
-				p.gone()
+				for {
+					r, err := http.ReadRequest(p.in)
+					if err != nil {
+						return
+					}
+					p.say("HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + strings.Repeat("a", 8_000_000))
+					io.Copy(io.Discard, r.Body)
+				}
 			}, strings.Repeat("a", 8_000_000)},
 		} {
 			f := listen(t, secure, tt.play)
-			if g := f.ours(t, f.open(t), strings.Repeat("b", size)); g.headErr || g.bodyErr || g.body != tt.body {
-				t.Errorf("%s, TLS %t: status %d, %d bytes, errors %t %t", name, secure, g.status, len(g.body), g.headErr, g.bodyErr)
+			c := f.open(t)
+			for range 2 {
+				if g := f.ours(t, c, strings.Repeat("b", size)); g.headErr || g.bodyErr || g.body != tt.body {
+					t.Errorf("%s, TLS %t: status %d, %d bytes, errors %t %t", name, secure, g.status, len(g.body), g.headErr, g.bodyErr)
+				}
 			}
 		}
 	}
@@ -233,6 +246,7 @@ func TestSent(t *testing.T) {
 			if g := f.ours(t, c, "body"); g.status != 204 {
 				t.Fatalf("%v", g)
 			}
+			c.Transport.ResponseHeaderTimeout = 0
 			before := f.opened()
 			if err := c.lying(t).socket.(*net.TCPConn).CloseWrite(); err != nil {
 				t.Fatal(err)
@@ -243,6 +257,24 @@ func TestSent(t *testing.T) {
 			}
 		}
 	})
+}
+
+// deaf takes nothing.
+type deaf struct{ net.Conn }
+
+func (deaf) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// A new connection that takes nothing is not the first of many.
+func TestTakesNothing(t *testing.T) {
+	f := listen(t, false, func(p *peer) { p.gone() })
+	c := f.open(t)
+	c.Transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		on, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return deaf{on}, err
+	}
+	if _, sent, err := c.Do(t.Context(), f.post("body")); sent || !errors.Is(err, syscall.EPIPE) || f.opened() > 1 {
+		t.Errorf("sent %t, %v, %d connections", sent, err, f.opened())
+	}
 }
 
 // By a proxy, and where a name is not ASCII, net/http's Transport sends.
