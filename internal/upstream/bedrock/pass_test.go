@@ -102,11 +102,11 @@ var passes = []struct {
 	name, op, body string
 	budget         float64
 }{
-	{"invoke", "invoke", passBody, 175},
-	{"stream", "invoke-with-response-stream", passBody, 195},
-	{"stream-paced", "invoke-with-response-stream", passBody, 200},
-	{"converse", "converse", passConverse, 175},
-	{"converse-stream", "converse-stream", passConverse, 205},
+	{"invoke", "invoke", passBody, 103},
+	{"stream", "invoke-with-response-stream", passBody, 122},
+	{"stream-paced", "invoke-with-response-stream", passBody, 122},
+	{"converse", "converse", passConverse, 107},
+	{"converse-stream", "converse-stream", passConverse, 133},
 }
 
 var (
