@@ -56,8 +56,8 @@ func TestMain(m *testing.M) {
 
 // BenchmarkPassThrough is a call through a whole server and back, over TCP: its
 // SigV4 verified, routed, signed anew, metered, recorded, and beside it through
-// httputil.ReverseProxy, which does none of that, on the same server and the same
-// transport. Each is a process of its own: the figures are of it alone, without
+// httputil.ReverseProxy, which does none of that, on the same server and net/http's
+// Transport. Each is a process of its own: the figures are of it alone, without
 // client and upstream, under sixteen clients at once.
 func BenchmarkPassThrough(b *testing.B) {
 	aws := httptest.NewServer(passedTo())
