@@ -57,6 +57,9 @@ func (c *backupCmd) Run(ctx context.Context, con console) (err error) {
 			fmt.Fprintln(con.Err, note)
 		}
 	}()
+	o.Torn = func(name string) {
+		fmt.Fprintf(con.Err, "outcrop: %s ends in a part of an entry, which a server is writing or has left: it is not in the backup\n", name)
+	}
 	bar := newScanBar(con)
 	bar.what, o.Progress = "copying", bar.progress
 	defer bar.done()

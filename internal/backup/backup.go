@@ -3,7 +3,7 @@
 //
 // Invariant: what was on the disk when Write began is in the file, databases and
 // segments in a state that a server can start from; Restore makes a whole folder
-// or none.
+// or none. Of a segment that is up to its last whole entry.
 //
 // Not a goal: to keep backups, or to seal them. They hold what was asked and
 // answered, as the folder does.
@@ -26,6 +26,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/activity/segment"
 	"github.com/outcrop-dev/outcrop/internal/sqlstore"
 )
 
@@ -58,13 +59,17 @@ type Options struct {
 	Skip []string
 	// Progress, if there is one, is told how many bytes of how many are written.
 	Progress func(done, total int64)
+	// Torn, if there is one, is told of each segment with more than zeros behind
+	// its last whole entry: what a server is about to write, or was when it died.
+	// It stays out.
+	Torn func(name string)
 
 	copied func() // of tests: the databases are copied, the segments not yet open
 }
 
 const (
-	database = ".db"  // SQLite
-	segment  = ".seg" // appended to, and whole up to any offset but for a torn end
+	databaseSuffix = ".db"  // SQLite
+	segmentSuffix  = ".seg" // internal/activity/segment
 )
 
 // member is a file that goes in.
@@ -72,6 +77,7 @@ type member struct {
 	name string // with slashes
 	file *os.File
 	size int64
+	torn bool
 }
 
 // mine begins the names of what is being put together, here and elsewhere.
@@ -111,6 +117,16 @@ func Write(ctx context.Context, out io.Writer, folder string, o Options) (err er
 			return fmt.Errorf("the key file: %w", err)
 		}
 		members = append(members, member{name: o.KeyName, file: f})
+		info, err := f.Stat()
+		if err != nil {
+			return fmt.Errorf("the key file: %w", err)
+		}
+		members[len(members)-1].size = info.Size()
+	}
+	for _, m := range members {
+		if m.torn && o.Torn != nil {
+			o.Torn(m.name)
+		}
 	}
 	return write(ctx, out, head, members, o.Progress)
 }
@@ -163,9 +179,9 @@ func collect(ctx context.Context, folder, temp string, o Options) (members []mem
 			defer func() { linked = "" }()
 			return filepath.WalkDir(path+string(filepath.Separator), walk)
 		case !e.Type().IsRegular() || passing(name):
-		case strings.HasSuffix(name, database):
+		case strings.HasSuffix(name, databaseSuffix):
 			databases = append(databases, name)
-		case strings.HasSuffix(name, segment):
+		case strings.HasSuffix(name, segmentSuffix):
 			segments = append(segments, name)
 			if before[name], err = e.Info(); errors.Is(err, fs.ErrNotExist) {
 				err = nil
@@ -188,7 +204,11 @@ func collect(ctx context.Context, folder, temp string, o Options) (members []mem
 			return nil, err
 		}
 		members = append(members, member{name: name, file: f})
-		return f.Stat()
+		info, err := f.Stat()
+		if err == nil {
+			members[len(members)-1].size = info.Size() // what is appended from now on stays out
+		}
+		return info, err
 	}
 	for _, name := range plain {
 		if _, err := add(name, filepath.Join(folder, filepath.FromSlash(name))); err != nil {
@@ -196,7 +216,7 @@ func collect(ctx context.Context, folder, temp string, o Options) (members []mem
 		}
 	}
 	for i, name := range databases {
-		to := filepath.Join(temp, fmt.Sprint(i)+database)
+		to := filepath.Join(temp, fmt.Sprint(i)+databaseSuffix)
 		if err := sqlstore.Snapshot(ctx, filepath.Join(folder, filepath.FromSlash(name)), to); err != nil {
 			return members, fmt.Errorf("%s: %w", name, err)
 		}
@@ -215,6 +235,18 @@ func collect(ctx context.Context, folder, temp string, o Options) (members []mem
 		if was := before[name]; now != nil && was != nil && !os.SameFile(was, now) {
 			return members, errMoved
 		}
+		if now == nil {
+			continue
+		}
+		m := &members[len(members)-1]
+		end, torn, err := segment.Committed(m.file)
+		if errors.Is(err, segment.ErrNotSegment) { // in as it is: a start says what it says of the folder's own
+			continue
+		}
+		if err != nil {
+			return members, err
+		}
+		m.size, m.torn = end, torn
 	}
 	return members, nil
 }
@@ -223,7 +255,7 @@ func collect(ctx context.Context, folder, temp string, o Options) (members []mem
 // database that is copied by itself.
 func passing(name string) bool {
 	base := name[strings.LastIndexByte(name, '/')+1:]
-	for _, suffix := range []string{".tmp", ".new", ".lock", database + "-wal", database + "-shm", database + "-journal"} {
+	for _, suffix := range []string{".tmp", ".new", ".lock", databaseSuffix + "-wal", databaseSuffix + "-shm", databaseSuffix + "-journal"} {
 		if strings.HasSuffix(base, suffix) {
 			return true
 		}
@@ -233,13 +265,8 @@ func passing(name string) bool {
 
 func write(ctx context.Context, out io.Writer, head Head, members []member, progress func(done, total int64)) error {
 	var total, done int64
-	for i := range members {
-		info, err := members[i].file.Stat()
-		if err != nil {
-			return err
-		}
-		members[i].size = info.Size() // what is appended from now on stays out
-		total += info.Size()
+	for _, m := range members {
+		total += m.size
 	}
 	z, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
 	if err != nil {

@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"database/sql"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/outcrop-dev/outcrop/internal/activity/segment"
 	_ "modernc.org/sqlite"
 )
 
@@ -183,5 +187,148 @@ func TestUnderWriters(t *testing.T) {
 	o.copied = func() { os.Remove(filepath.Join(dir, "activity", "2026-11-21.seg")) }
 	if _, files := restored(t, dir, o); files["activity/2026-11-22.seg"] == "" {
 		t.Errorf("a day that is dropped meanwhile: %q", files)
+	}
+}
+
+// opened gives the entries of a restored segment, which must be all that is in it.
+func opened(t *testing.T, path string) (all []string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, cut, err := segment.Open(path, segment.Options{Seen: func(e segment.Entry) error {
+		all = append(all, string(e.Payload))
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if cut != 0 || info.Size() != f.End() {
+		t.Errorf("%d bytes, of which %d are entries and %d were cut", info.Size(), f.End(), cut)
+	}
+	return all
+}
+
+const today = "activity/2026-11-22.seg"
+
+// halting shows the folder with half of each write done.
+type halting struct {
+	segment.Disk
+	half func()
+}
+
+func (d *halting) WriteAt(b []byte, at int64) (int, error) {
+	if d.half != nil {
+		n := len(b) / 2
+		if _, err := d.Disk.WriteAt(b[:n], at); err != nil {
+			return 0, err
+		}
+		d.half()
+	}
+	return d.Disk.WriteAt(b, at)
+}
+
+// An entry that is half written inside the zeros ahead stays out, and so do they.
+func TestSegmentHalfWritten(t *testing.T) {
+	dir, _ := folder(t)
+	put(t, dir, today, "")
+	disk := &halting{}
+	f, _, err := segment.Open(filepath.Join(dir, today), segment.Options{Wrap: func(d segment.Disk) segment.Disk { disk.Disk = d; return disk }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	want := []string{"one", "two"}
+	for _, e := range want {
+		if _, err := f.Append(1, []byte(e)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	look := func(torn string) {
+		t.Helper()
+		o, told := options(), ""
+		o.Torn = func(name string) { told += name }
+		to, _ := restored(t, dir, o)
+		if got := opened(t, filepath.Join(to, today)); !slices.Equal(got, want) || told != torn {
+			t.Errorf("%.40q, torn %q", got, told)
+		}
+	}
+	look("")
+	if err := f.Ahead(1 << 20); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, today)); err != nil || info.Size() <= f.End() {
+		t.Fatalf("no zeros ahead: %v", err)
+	}
+	look("")
+	looks := 0
+	for _, long := range []string{strings.Repeat("short", 9), strings.Repeat("long", 1<<20)} { // in one write, and in several
+		disk.half = func() { looks++; look(today) }
+		if _, err := f.Append(1, []byte("head "), []byte(long)); err != nil {
+			t.Fatal(err)
+		}
+		disk.half = nil
+		want = append(want, "head "+long)
+		look("")
+	}
+	if looks < 3 {
+		t.Errorf("%d looks", looks)
+	}
+}
+
+// Beside a server at work: what was answered before a backup is in it, each once.
+func TestSegmentUnderAWriter(t *testing.T) {
+	dir, _ := folder(t)
+	put(t, dir, today, "")
+	f, _, err := segment.Open(filepath.Join(dir, today), segment.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var answered atomic.Int64
+	rounds, ended := make(chan struct{}, 10), make(chan error, 1)
+	go func() {
+		n := 0
+		for range rounds {
+			for range 2000 {
+				_, err := f.Append(1, fmt.Append(nil, n), make([]byte, n%64*8))
+				if n++; err == nil && n%8 == 0 {
+					err = f.Ahead(1 << 20)
+				}
+				if err != nil {
+					ended <- err
+					return
+				}
+				answered.Store(int64(n))
+			}
+		}
+		ended <- nil
+	}()
+	before := 0
+	o := options()
+	o.copied = func() { // the segments are next
+		rounds <- struct{}{}
+		for more := answered.Load() + 20; answered.Load() < more && len(ended) == 0; {
+			runtime.Gosched()
+		}
+		before = int(answered.Load())
+	}
+	for range 10 {
+		to, _ := restored(t, dir, o)
+		all := opened(t, filepath.Join(to, today))
+		if len(all) < before {
+			t.Errorf("%d entries of %d", len(all), before)
+		}
+		for n, e := range all {
+			if strings.TrimRight(e, "\x00") != fmt.Sprint(n) {
+				t.Fatalf("entry %d: %.40q", n, e)
+			}
+		}
+	}
+	close(rounds)
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

@@ -117,6 +117,29 @@ func (r *Reader) End() (int64, error) {
 	return r.Walk(0, func(byte) bool { return false }, nil)
 }
 
+// Committed gives the end of the last whole entry of a file that is open, and
+// whether anything but zeros follows: an entry that is being written, or was when
+// its writer died.
+func Committed(f *os.File) (end int64, torn bool, err error) {
+	r := &Reader{at: f, name: f.Name()}
+	for was := int64(0); ; was = end {
+		info, err := f.Stat()
+		if err != nil {
+			return 0, false, err
+		}
+		if end, err = r.Walk(was, func(byte) bool { return false }, nil); err != nil {
+			return 0, false, err
+		}
+		if end == 0 && info.Size() > headSize {
+			return 0, false, fmt.Errorf("%s: %w", r.name, ErrNotSegment)
+		}
+		blank, err := onlyZeros(io.NewSectionReader(f, end, max(info.Size()-end, 0)))
+		if err != nil || blank || end == was || end == 0 { // else what follows may be whole by now
+			return end, err == nil && !blank, err
+		}
+	}
+}
+
 // Walk gives seen each entry from an offset on, in order, and returns the end of
 // the last whole one. From 0 it begins at the mark. Entries whose kind want
 // refuses are passed over unread: that another entry follows says that the writer
