@@ -37,9 +37,10 @@ func main() {
 	}
 	started := time.Now()
 	t.run("", env, "./...")
-	// The parsers of strangers' bytes always, all of them in a long run: the
-	// seeds of each are among the tests anyway.
-	budget, parsers := "1s", []string{"./internal/jsonspan", "./internal/eventstream", "./internal/sse", "./internal/sigv4", "./internal/messages"}
+	// The parsers of strangers' bytes, and of what a loss of power leaves, always,
+	// all of them in a long run: the seeds of each are among the tests anyway.
+	budget, parsers := "1s", []string{"./internal/jsonspan", "./internal/eventstream", "./internal/sse", "./internal/sigv4", "./internal/messages",
+		"./internal/http1", "./internal/activity/segment"}
 	if *long {
 		budget, parsers = "10s", []string{"./..."}
 	}
