@@ -27,12 +27,6 @@ var platforms = map[string]names{
 	"windows/arm64": {"ggml-base.dll", "ggml.v" + Version + ".dll", "llama.v" + Version + ".dll"},
 }
 
-// Supported tells whether an engine exists for this platform.
-func Supported() bool {
-	_, ok := platforms[runtime.GOOS+"/"+runtime.GOARCH]
-	return ok
-}
-
 // Library is llama.cpp, loaded. There is no unloading: C++ destructors of a
 // library in use are not worth their risk in a process that is about to end.
 type Library struct {
