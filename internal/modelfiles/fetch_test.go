@@ -154,6 +154,19 @@ func left(t *testing.T, dir string) []string {
 	return out
 }
 
+func TestWhatIsMissing(t *testing.T) {
+	w := newWorld(t)
+	for want, o := range map[string]Options{
+		"neither the engine nor the model is in cache: `outcrop fetch` gets both": {Dir: "cache"},
+		"the model is not in cache: `outcrop fetch` gets it":                      {Dir: "cache", EngineDir: t.TempDir()},
+		"the engine is not in cache: `outcrop fetch` gets it":                     {Dir: "cache", Weights: t.TempDir()},
+	} {
+		if _, err := w.s.find(o); !errors.As(err, new(*MissingError)) || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+}
+
 func TestEnsureFetchesOnce(t *testing.T) {
 	w := newWorld(t)
 	var said bytes.Buffer

@@ -51,7 +51,10 @@ type MissingError struct {
 }
 
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("%s not in %s; `outcrop fetch` gets it", strings.Join(e.What, " and "), e.Dir)
+	if len(e.What) == 1 {
+		return fmt.Sprintf("%s is not in %s: `outcrop fetch` gets it", e.What[0], e.Dir)
+	}
+	return fmt.Sprintf("neither %s is in %s: `outcrop fetch` gets both", strings.Join(e.What, " nor "), e.Dir)
 }
 
 func (o *Options) fill() (err error) {
