@@ -118,6 +118,9 @@ func TestBackup(t *testing.T) {
 	}
 	old := v.key
 	s = scriptedServer(t, func(o *serveOptions) { o.Data = again })
+	if cut, err := filepath.Glob(filepath.Join(activityDir(again), "*.cut")); err != nil || len(cut) > 0 {
+		t.Errorf("cut at the start: %q, %v", cut, err)
+	}
 	if v, err = visitServer(s, o); err != nil {
 		t.Fatal(err)
 	}
