@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -319,5 +320,74 @@ func crashRun(t *testing.T, dir string, run int, mode string, after int, opened,
 	}
 	if err := cmd.Wait(); err == nil || !killed {
 		t.Fatalf("the child ended by itself: %v\n%s", err, &complaints)
+	}
+}
+
+// Power that fails may take entries that the index has already. What a start then
+// writes in their place is found, too.
+func TestIndexAheadOfSegment(t *testing.T) {
+	dir, ctx := t.TempDir(), t.Context()
+	open := func() (*activity.Store, *sqlstore.Index) {
+		ix, err := sqlstore.OpenIndex(ctx, filepath.Join(dir, "index.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := activity.OpenStore(dir, activity.Options{Now: time.Now, Log: quiet(), Index: ix})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s, ix
+	}
+	s, ix := open()
+	var entries []*activity.Entry
+	ids := []string{"a", "b", "c", "d"}
+	for _, id := range ids {
+		e, err := s.Open(ctx, activity.Opening{Record: &activity.Record{RequestID: id, Time: time.Now()}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, e)
+	}
+	for i, id := range ids[:2] { // the others are under way
+		if err := entries[i].Close(&activity.Record{RequestID: id, Time: time.Now(), Status: 200}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(s.Close(), ix.Close()); err != nil {
+		t.Fatal(err)
+	}
+	a := activity.NewArchive(dir, nil)
+	days, err := a.Days()
+	if err != nil || len(days) != 1 {
+		t.Fatal(days, err)
+	}
+	var lost int64
+	if _, err := a.Walk(ctx, days[0], 0, func(ref activity.Ref, r *activity.Record) error {
+		lost = ref.Offset // in the end that of b
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	segments, err := filepath.Glob(filepath.Join(dir, days[0].String()+"*"))
+	if err != nil || len(segments) != 1 {
+		t.Fatal(segments, err)
+	}
+	if err := os.Truncate(segments[0], lost); err != nil {
+		t.Fatal(err)
+	}
+	s, ix = open()
+	defer ix.Close()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]int{}
+	if err := activity.NewArchive(dir, ix).Find(ctx, activity.Filter{}, func(_ activity.Ref, r *activity.Record) bool {
+		found[r.RequestID]++
+		return true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want := (map[string]int{"a": 1, "b": 1, "c": 1, "d": 1}); !maps.Equal(found, want) {
+		t.Errorf("found %v, want %v", found, want)
 	}
 }

@@ -116,6 +116,7 @@ func (s *Store) mend(f *dayFile) (interrupted int, err error) {
 		}
 	}()
 	f.file = file
+	s.disindex(f.day, file.End())
 	if cut > 0 {
 		s.o.Log.Warn("activity log: a torn end was cut", "file", path, "bytes", cut, "kept_in", path+".cut")
 	}

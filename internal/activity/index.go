@@ -135,6 +135,22 @@ func (s *Store) catchUp(ctx context.Context, d Day, mark int64) error {
 	return add(end)
 }
 
+// disindex forgets what the index has of a day whose segment ends before that: power
+// has failed, and the last entries are lost. It is called before others are written
+// in their place, among which the index's mark would be no entry's.
+func (s *Store) disindex(d Day, end int64) {
+	if s.o.Index == nil {
+		return
+	}
+	marks, err := s.o.Index.Marks(context.Background())
+	if err == nil && marks[d] > end {
+		err = s.o.Index.Reset(context.Background(), d)
+	}
+	if err != nil {
+		s.o.Log.Error("activity log: the index cannot be read", "error", err)
+	}
+}
+
 // end is where a day's segment ends: Archive.End, where nothing has to be read.
 func (s *Store) end(d Day) (int64, error) {
 	s.mu.Lock()
