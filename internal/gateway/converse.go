@@ -19,6 +19,11 @@ func (h *Head) settle(body *Body) error {
 	h.Settings = s
 	h.MaxTokens = s.MaxTokens
 	h.Betas = slices.Clone(s.Betas)
+	for _, b := range s.Betas {
+		if !sendable(b) {
+			return messages.Errorf(messages.InvalidRequest, "additionalModelRequestFields.anthropic_beta: control characters are not allowed")
+		}
+	}
 	if s.Version != "" {
 		h.Version = s.Version
 	}

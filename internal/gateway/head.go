@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/outcrop-dev/outcrop/internal/bedrockapi"
 	"github.com/outcrop-dev/outcrop/internal/converse"
@@ -117,13 +118,21 @@ func betasOf(call *Call, body *Body, say schema) ([]string, error) {
 	}
 	for _, b := range list {
 		for one := range strings.SplitSeq(b, ",") {
-			if one = strings.TrimSpace(one); one != "" && !slices.Contains(betas, one) {
-				betas = append(betas, one)
+			if one = strings.TrimSpace(one); one == "" || slices.Contains(betas, one) {
+				continue
 			}
+			if !sendable(one) {
+				return nil, say.wrong("anthropic_beta", "an array of strings without control characters")
+			}
+			betas = append(betas, one)
 		}
 	}
 	return betas, nil
 }
+
+// sendable says that a header may have s. A call that no upstream can be sent is to
+// be refused, or each Region would seem to be out of reach.
+func sendable(s string) bool { return !strings.ContainsFunc(s, unicode.IsControl) }
 
 // schema words a refusal as the surface's own validator does.
 type schema struct{ aws bool }

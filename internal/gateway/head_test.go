@@ -33,6 +33,8 @@ func TestSchema(t *testing.T) {
 		{`"max_tokens":1,"messages":[ ]`, "messages: at least one message is required", "messages: at least one message is required"},
 		{`"max_tokens":1,"messages":[{}],"anthropic_beta":"a"`, aws("#/anthropic_beta: expected an array of strings"), "anthropic_beta: Input should be an array of strings"},
 		{`"max_tokens":1,"messages":[{}],"anthropic_beta":[1]`, aws("#/anthropic_beta: expected an array of strings"), "anthropic_beta: Input should be an array of strings"},
+		{`"max_tokens":1,"messages":[{}],"anthropic_beta":["a\nb"]`, aws("#/anthropic_beta: expected an array of strings without control characters"), "anthropic_beta: Input should be an array of strings without control characters"},
+		{`"max_tokens":1,"messages":[{}],"anthropic_beta":["a","b,c\u007f"]`, aws("#/anthropic_beta: expected an array of strings without control characters"), "anthropic_beta: Input should be an array of strings without control characters"},
 	} {
 		g, _ := newGateway(t, &canned{})
 		for _, op := range []*bedrockapi.Operation{bedrockapi.InvokeModel, bedrockapi.InvokeModelStream, bedrockapi.CountTokens} {

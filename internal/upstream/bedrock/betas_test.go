@@ -122,3 +122,17 @@ func TestTrimThenShape(t *testing.T) {
 		}
 	}
 }
+
+// A beta that no header can have is its caller's fault: no Region seems to be out
+// of reach for it.
+func TestFrontBetaOfNoHeader(t *testing.T) {
+	f := openFront(t, playAWS(t, nil), func(o *Options) { o.NativeMessages = true })
+	op := tell{path: "/anthropic/v1/messages", body: `{"model":"%m","anthropic_beta":["a\nb"],"max_tokens":5,"messages":[{"role":"user","content":"%s"}]}`}
+	if s, err := f.ask(op, "anthropic.claude-opus-5", "us-east-1", "one", "hi"); err != nil || s.status != http.StatusBadRequest {
+		t.Errorf("%d %s %v", s.status, s.body, err)
+	}
+	op.body = strings.Replace(op.body, `a\nb`, "a", 1)
+	if s, err := f.ask(op, "anthropic.claude-opus-5", "us-east-1", "two", "hi"); err != nil || s.status != http.StatusOK {
+		t.Errorf("the next call: %d %s %v", s.status, s.body, err)
+	}
+}
