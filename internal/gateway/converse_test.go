@@ -124,6 +124,7 @@ func TestConverseHasNoWordsFor(t *testing.T) {
 		"an image of Messages": blocks(`{"type":"image","source":{"type":"url","url":"https://example.com/a.png"}}`),
 		"a file":               blocks(`{"text":"x"},{"document":{"name":"x","source":{"file":"file_1"}}}`),
 		"an upload":            blocks(`{"containerUpload":{"fileId":"x"}}`),
+		"a beta of no header":  `"additionalModelRequestFields":{"anthropic_beta":["a","b\nc"]},` + blocks(`{"text":"x"}`),
 		"messages beside":      `"additionalModelRequestFields":{"messages":[{"role":"user","content":[{"type":"container_upload","file_id":"x"}]}]},` + blocks(`{"text":"x"}`),
 	} {
 		up := &canned{capabilities: able, frames: whole()}

@@ -20,7 +20,8 @@ type Request struct {
 	Header http.Header
 
 	// Body is sent with its length. It is read until Do has failed, or the
-	// answer's Body has ended or is closed.
+	// answer's Body has ended or is closed; by Transport perhaps longer, so that
+	// its memory is not used again.
 	Body []byte
 }
 
