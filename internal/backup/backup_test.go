@@ -309,8 +309,9 @@ func TestSegmentUnderAWriter(t *testing.T) {
 	before := 0
 	o := options()
 	o.copied = func() { // the segments are next
+		more := answered.Load() + 20 // before the round, which may be over at once
 		rounds <- struct{}{}
-		for more := answered.Load() + 20; answered.Load() < more && len(ended) == 0; {
+		for answered.Load() < more && len(ended) == 0 {
 			runtime.Gosched()
 		}
 		before = int(answered.Load())
