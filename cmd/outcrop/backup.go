@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -127,6 +128,7 @@ func nameIn(folder, file string) (name string, in bool) {
 type restoreCmd struct {
 	File string `arg:"" type:"existingfile" help:"Backup to read; - is standard input."`
 	dataOption
+	MaxBytes int64 `placeholder:"BYTES" help:"What the folder may take on the disk; a backup that holds more is refused. Default: nine tenths of what is free there."`
 }
 
 func (restoreCmd) Help() string {
@@ -136,10 +138,17 @@ func (restoreCmd) Help() string {
   outcrop serve --data /srv/outcrop
 
 Puts a backup into a data folder that is empty or not there; everything is checked
-before it gets its name. No server may be started with the folder before that.`
+before it gets its name. No server may be started with the folder before that.
+
+A backup that would take more than nine tenths of the free space is refused, and
+leaves nothing behind; --max-bytes says another bound.`
 }
 
 func (c *restoreCmd) Run(ctx context.Context, con console) error {
+	most, of, err := c.most()
+	if err != nil {
+		return err
+	}
 	in := con.In
 	if c.File != "-" {
 		f, err := os.Open(c.File)
@@ -149,7 +158,10 @@ func (c *restoreCmd) Run(ctx context.Context, con console) error {
 		defer f.Close()
 		in = f
 	}
-	head, err := backup.Restore(ctx, io.Reader(in), c.Data)
+	head, err := backup.Restore(ctx, io.Reader(in), c.Data, most)
+	if errors.Is(err, backup.ErrTooLarge) {
+		return fmt.Errorf("%w: %s\n  nothing was restored; a backup that you trust: make room, or say more with --max-bytes", err, of)
+	}
 	if errors.Is(err, backup.ErrNotEmpty) {
 		return fmt.Errorf("%w\n  a backup replaces nothing: name an empty folder with --data", err)
 	}
@@ -165,4 +177,19 @@ func (c *restoreCmd) Run(ctx context.Context, con console) error {
 		return fmt.Errorf("everything is there, but its keys cannot be opened: %w", err)
 	}
 	return nil
+}
+
+// most is what the folder may take, and where that comes from.
+func (c *restoreCmd) most() (most int64, of string, err error) {
+	switch {
+	case c.MaxBytes < 0:
+		return 0, "", misuse("--max-bytes %d: want a number of bytes", c.MaxBytes)
+	case c.MaxBytes > 0:
+		return c.MaxBytes, "--max-bytes", nil
+	}
+	free, at, err := freeAt(filepath.Dir(filepath.Clean(c.Data))) // it is put together beside the folder
+	if err != nil {
+		return 0, "", fmt.Errorf("how much is free at %s cannot be told, so that --max-bytes has to say what the folder may take: %w", at, err)
+	}
+	return int64(min(free/10*9, math.MaxInt64)), "nine tenths of what is free at " + at, nil
 }

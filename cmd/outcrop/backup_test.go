@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -264,6 +265,20 @@ func TestRestoreRefused(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(filepath.Join(dir, ".outcrop-*")); len(left) != 0 {
 		t.Errorf("left %q", left)
+	}
+	huge := archive(func(h *tar.Header, b []byte) (*tar.Header, []byte) {
+		return h, regexp.MustCompile(`"bytes":\d+`).ReplaceAll(b, []byte(`"bytes":9000000000000000000`))
+	})
+	if err := restore("huge", huge, into); !errors.Is(err, backup.ErrTooLarge) || !strings.Contains(err.Error(), "nine tenths of what is free at "+dir) {
+		t.Errorf("more than the disk has: %v", err)
+	}
+	bound := &restoreCmd{dataOption: dataOption{Data: into}, File: file, MaxBytes: 1000}
+	if err := bound.Run(t.Context(), console{nil, io.Discard, io.Discard}); !errors.Is(err, backup.ErrTooLarge) || !strings.Contains(err.Error(), "it may take 1000: --max-bytes") {
+		t.Errorf("more than is said: %v", err)
+	}
+	bound.MaxBytes = -1
+	if err := bound.Run(t.Context(), console{nil, io.Discard, io.Discard}); statusOfError(err) != exitUsage {
+		t.Errorf("less than nothing: %v", err)
 	}
 	if err := restore("good", raw, into); err != nil {
 		t.Error(err)

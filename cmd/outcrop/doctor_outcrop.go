@@ -73,14 +73,8 @@ func (d *doctor) lock(found string) {
 }
 
 func (d *doctor) disk(path string) {
-	for { // the folder may not be there yet
-		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(path) == path {
-			break
-		}
-		path = filepath.Dir(path)
-	}
-	free, err := freeBytes(path)
-	switch text := fmt.Sprintf("%.1f GiB free at %s", float64(free)/(1<<30), path); {
+	free, at, err := freeAt(path)
+	switch text := fmt.Sprintf("%.1f GiB free at %s", float64(free)/(1<<30), at); {
 	case err != nil:
 		d.skip("disk", "%v", err)
 	case free < diskLimit:

@@ -45,6 +45,7 @@ type Head struct {
 	Version string    `json:"version"` // of the program
 	Made    time.Time `json:"made"`
 	KeyFile bool      `json:"key_file"` // the key that opens the sealed files is in it
+	Bytes   int64     `json:"bytes"`    // of the members; 0: made before it was said
 }
 
 // Options of Write.
@@ -110,7 +111,7 @@ func Write(ctx context.Context, out io.Writer, folder string, o Options) (err er
 	if err != nil {
 		return err
 	}
-	head := Head{format, o.Version, o.Now().UTC().Truncate(time.Second), o.KeyFile != ""}
+	head := Head{Format: format, Version: o.Version, Made: o.Now().UTC().Truncate(time.Second), KeyFile: o.KeyFile != ""}
 	if head.KeyFile {
 		f, err := os.Open(o.KeyFile)
 		if err != nil {
@@ -127,6 +128,7 @@ func Write(ctx context.Context, out io.Writer, folder string, o Options) (err er
 		if m.torn && o.Torn != nil {
 			o.Torn(m.name)
 		}
+		head.Bytes += m.size
 	}
 	return write(ctx, out, head, members, o.Progress)
 }
@@ -264,10 +266,7 @@ func passing(name string) bool {
 }
 
 func write(ctx context.Context, out io.Writer, head Head, members []member, progress func(done, total int64)) error {
-	var total, done int64
-	for _, m := range members {
-		total += m.size
-	}
+	var done int64
 	z, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
 	if err != nil {
 		return err
@@ -290,7 +289,7 @@ func write(ctx context.Context, out io.Writer, head Head, members []member, prog
 	var sums strings.Builder
 	for _, m := range members {
 		sum := sha256.New()
-		in := &counted{Reader: io.TeeReader(io.LimitReader(m.file, m.size), sum), ctx: ctx, total: total, done: &done, progress: progress}
+		in := &counted{Reader: io.TeeReader(io.LimitReader(m.file, m.size), sum), ctx: ctx, total: head.Bytes, done: &done, progress: progress}
 		if err := put(m.name, m.size, in); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}

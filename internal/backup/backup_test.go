@@ -67,7 +67,7 @@ func restored(t *testing.T, dir string, o Options) (to string, files map[string]
 		t.Fatal(err)
 	}
 	to = filepath.Join(t.TempDir(), "to")
-	head, err := Restore(t.Context(), &out, to)
+	head, err := Restore(t.Context(), &out, to, 1<<30)
 	if err != nil || head.Version != "test" || head.KeyFile != (o.KeyFile != "") {
 		t.Fatalf("%+v, %v", head, err)
 	}
