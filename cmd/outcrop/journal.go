@@ -64,7 +64,8 @@ func (s *server) openJournal(o *serveOptions, own *access.Service, counted *metr
 		return fmt.Errorf("activity log: %w", err)
 	}
 	s.closers = append(s.closers, index.Close)
-	queue := delivery.New(delivery.Options{Archive: activity.NewArchive(dir, nil), Dir: filepath.Join(o.Data, deliveryFolder), Destinations: places, Now: time.Now, Log: log})
+	queue := delivery.New(delivery.Options{Archive: activity.NewArchive(dir, nil), Dir: filepath.Join(o.Data, deliveryFolder), Destinations: places,
+		Retention: o.ActivityRetention, Now: time.Now, Log: log})
 	store, err := activity.OpenStore(dir, activity.Options{Durability: o.ActivityDurability, Required: o.ActivityRequired,
 		Retention: o.ActivityRetention, MaxBytes: o.ActivityMaxBytes, Now: time.Now, Log: log, Index: index, BeforeDrop: queue.Drop, BeforeStrip: queue.Strip})
 	if err != nil {
@@ -97,6 +98,7 @@ func (s *server) openJournal(o *serveOptions, own *access.Service, counted *metr
 		s.undelivered = queue.Failing
 		counted.Gauge("outcrop_delivery_failing", "Destinations whose last delivery has failed.", func() float64 { return float64(len(queue.Failing())) })
 	}
+	counted.Gauge("outcrop_delivery_dead_letters", "Files in the folder of dead letters, which is looked at each hour.", func() float64 { return float64(queue.Dead()) })
 	counted.Gauge("outcrop_activity_bytes", "What the activity log takes on the disk, without its index.", func() float64 {
 		n, err := store.Size()
 		if err != nil {

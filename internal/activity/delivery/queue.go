@@ -3,7 +3,8 @@
 //
 // Invariant: each record that has a destination is there at least once, or in the
 // folder of dead letters, before it is gone from the activity log. The log itself
-// is the queue; a file a bucket says how far it has come.
+// is the queue; a file a bucket says how far it has come. Dead letters go when
+// they are as old as the log keeps calls, which is said.
 //
 // Not a goal: speed. Records are minutes late, as the service's are.
 package delivery
@@ -12,14 +13,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -41,6 +39,7 @@ type Options struct {
 	Destinations map[string]Destination // by bucket name
 	Every        time.Duration          // between deliveries; 0: a minute
 	GiveUp       time.Duration          // a batch that has failed for so long becomes a dead letter; 0: a day
+	Retention    int                    // days that dead letters are kept after theirs; 0: 30
 	Now          func() time.Time
 	Log          *slog.Logger
 }
@@ -49,6 +48,7 @@ type Options struct {
 type Queue struct {
 	o       Options
 	buckets map[string]*bucket
+	dead    deadLetters
 }
 
 type bucket struct {
@@ -68,6 +68,9 @@ func New(o Options) *Queue {
 	}
 	if o.GiveUp <= 0 {
 		o.GiveUp = 24 * time.Hour
+	}
+	if o.Retention <= 0 {
+		o.Retention = 30
 	}
 	q := &Queue{o: o, buckets: map[string]*bucket{}}
 	for name, to := range o.Destinations {
@@ -100,9 +103,10 @@ func (q *Queue) Check(ctx context.Context, name, prefix, account string) error {
 	return b.to.Put(ctx, checkKey(prefix, account), nil, "application/octet-stream")
 }
 
-// Run delivers until ctx ends.
+// Run delivers until ctx ends, and drops dead letters that are past their time.
 func (q *Queue) Run(ctx context.Context) {
 	var all sync.WaitGroup
+	all.Go(func() { q.tidy(ctx) })
 	for _, b := range q.buckets {
 		all.Go(func() { q.run(ctx, b) })
 	}
@@ -251,24 +255,6 @@ func putAll(ctx context.Context, to Destination, objects []object) error {
 }
 
 const gzipType = "application/gzip"
-
-// bury keeps objects as dead letters: under the folder, as they would be under
-// the bucket, or by the digest of the key.
-func (q *Queue) bury(bucket string, objects []object, why error) error {
-	dead := Folder(filepath.Join(q.o.Dir, "dead", bucket))
-	for _, o := range objects {
-		if err := dead.Put(context.Background(), o.key, o.body, gzipType); err != nil { // the key may be no name of a file
-			sum := sha256.Sum256([]byte(o.key))
-			if again := dead.Put(context.Background(), hex.EncodeToString(sum[:])+".json.gz", o.body, gzipType); again != nil {
-				return errors.Join(err, again)
-			}
-		}
-	}
-	if len(objects) > 0 {
-		q.o.Log.Error("activity log: records could not be delivered and are dead letters now", "bucket", bucket, "objects", len(objects), "folder", string(dead), "error", why)
-	}
-	return nil
-}
 
 // lastTry is how long a destination has before a day loses what it could still
 // be given.
