@@ -47,11 +47,27 @@ func (s *server) openUpstream(o *serveOptions, self netip.AddrPort, hop string, 
 		if o.Model != "" || o.EngineDir != "" { // somebody wants that one
 			return misuse("--model, --engine-dir: %v", err)
 		}
-		s.Note = fmt.Sprintf("no local engine (%v); the scripted upstream echoes instead", err)
+		s.Note = noLocal(err, o.Cache) + "; the scripted upstream echoes instead"
 		return s.openScripted("")
 	default:
 		return s.openURL(o, self, hop)
 	}
+}
+
+// noLocal says what the local model lacks, and what gets it.
+func noLocal(err error, cache string) string {
+	lacks, ok := errors.AsType[*modelfiles.MissingError](err)
+	if !ok {
+		return fmt.Sprintf("no local engine (%v)", err)
+	}
+	fetch := self() + " fetch"
+	if cache != "" {
+		fetch += " --cache " + cache
+	}
+	if len(lacks.What) == 1 {
+		return fmt.Sprintf("%s is missing: `%s` gets it", lacks.What[0], fetch)
+	}
+	return fmt.Sprintf("%s are missing: `%s` gets both", strings.Join(lacks.What, " and "), fetch)
 }
 
 // upstreamKind reads --upstream: a word, and the file behind it, or a URL.
