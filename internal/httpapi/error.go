@@ -17,6 +17,11 @@ func unescape(label string) (string, error) { return url.PathUnescape(label) }
 // fail answers with e in the surface's own error shape. Nothing has been sent.
 func (x *exchange) fail(e *messages.Error) {
 	h := x.w.Header()
+	id := x.requestID
+	if e.RequestID != "" && x.Gateway.Upstream.Capabilities().Bills {
+		id = e.RequestID
+		x.answeredAs(id)
+	}
 	if e.Hint != "" {
 		h.Set("X-Outcrop-Hint", headerSafe(e.Hint))
 	}
@@ -32,10 +37,10 @@ func (x *exchange) fail(e *messages.Error) {
 	switch x.surface {
 	case bedrockapi.SurfaceMessages:
 		h.Set("Content-Type", "application/json")
-		body = e.AppendError(nil, x.requestID)
+		body = e.AppendError(nil, id)
 	case bedrockapi.SurfaceSTS:
 		h.Set("Content-Type", "text/xml")
-		body = stsError(e, x.requestID)
+		body = stsError(e, id)
 	default:
 		h.Set("Content-Type", "application/json")
 		if e.Kind == messages.UnknownOperation {

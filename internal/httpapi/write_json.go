@@ -67,7 +67,7 @@ func (w *jsonWriter) Flush() error {
 func (x *exchange) announce(meta gateway.Meta) {
 	h := x.w.Header()
 	for name, values := range meta.Header { // AWS's own; what this surface sets wins
-		if strings.HasPrefix(name, "X-Amzn-") {
+		if passes(name) {
 			h[name] = values
 		}
 	}
@@ -79,14 +79,34 @@ func (x *exchange) announce(meta gateway.Meta) {
 	if meta.Estimate {
 		x.set("X-Outcrop-Estimate", "true")
 	}
-	if meta.RequestID != "" && meta.Bills {
-		x.set(bedrockapi.HeaderRequestID, meta.RequestID)
-		h["Request-Id"] = h[bedrockapi.HeaderRequestID]
+	if meta.Bills {
+		x.answeredAs(meta.RequestID)
 	}
-	if tier := x.r.Header.Get(bedrockapi.HeaderServiceTier); tier != "" {
-		x.set(bedrockapi.HeaderServiceTier, tier)
+	for _, name := range []string{bedrockapi.HeaderServiceTier, bedrockapi.HeaderLatency} {
+		if asked := x.r.Header.Get(name); asked != "" && h.Get(name) == "" { // AWS says what it gave, which may be less
+			x.set(name, asked)
+		}
 	}
-	if latency := x.r.Header.Get(bedrockapi.HeaderLatency); latency != "" {
-		x.set(bedrockapi.HeaderLatency, latency)
+}
+
+// passes says that a header of the upstream's answer is for the client: it is not
+// of the upstream's connection or host, or of the form of its body, or Outcrop's.
+func passes(name string) bool {
+	switch name {
+	case "Date", "Server", "Via", "Alt-Svc", "Set-Cookie", "Strict-Transport-Security", "Request-Id", bedrockapi.HeaderRequestID:
+		return false
+	default:
+		return !strings.HasPrefix(name, "Content-") && !strings.HasPrefix(name, "Access-Control-") && !strings.HasPrefix(name, "X-Outcrop-")
 	}
+}
+
+// answeredAs tells the client AWS's own id of the call, if there is one: what
+// AWS's support asks for. Ours stays in x-outcrop-request-id.
+func (x *exchange) answeredAs(id string) {
+	if id == "" {
+		return
+	}
+	x.set(bedrockapi.HeaderRequestID, id)
+	h := x.w.Header()
+	h["Request-Id"] = h[bedrockapi.HeaderRequestID]
 }

@@ -104,10 +104,11 @@ type said struct {
 	warnings []string
 	cut      error  // the connection was
 	failed   string // a stream's own words for its failure
+	header   http.Header
 }
 
 // ask sends a call from region and reads the answer to its end.
-func (f *front) ask(op tell, model, region, trace, text string) (said, error) {
+func (f *front) ask(op tell, model, region, trace, text string, header ...string) (said, error) {
 	path := strings.ReplaceAll(op.path, "%s", model)
 	body := strings.NewReplacer("%s", text, "%m", model).Replace(op.body)
 	if op.count {
@@ -121,6 +122,9 @@ func (f *front) ask(op tell, model, region, trace, text string) (said, error) {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Traceparent", trace)
 	req.Header.Set("Cookie", "session=private")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
 	sum := sha256.Sum256([]byte(body))
 	if err := f.signer.Sign(req, hex.EncodeToString(sum[:]), clientKey, region, "bedrock", time.Now()); err != nil {
 		return said{}, err
@@ -130,7 +134,7 @@ func (f *front) ask(op tell, model, region, trace, text string) (said, error) {
 		return said{}, err
 	}
 	defer resp.Body.Close()
-	s := said{id: resp.Header.Get("X-Outcrop-Request-Id"), region: resp.Header.Get("X-Outcrop-Region"), status: resp.StatusCode,
+	s := said{id: resp.Header.Get("X-Outcrop-Request-Id"), region: resp.Header.Get("X-Outcrop-Region"), status: resp.StatusCode, header: resp.Header,
 		estimate: resp.Header.Get("X-Outcrop-Estimate") == "true", warnings: resp.Header["X-Outcrop-Warning"]}
 	s.body, s.cut = io.ReadAll(resp.Body)
 	if strings.Contains(resp.Header.Get("Content-Type"), "eventstream") {
