@@ -358,7 +358,8 @@ func (p *Plan) Failed(err error) {
 		l.breaker.fail(now, f.Unsent, h.opts.Rand())
 	case refused:
 		t.closed = true
-		if home || f.Unsent { // ours to put right, at any moment
+		if home || f.Unsent { // ours to put right, at any moment: it is asked again as soon as the first time
+			l.breaker.trips = 0
 			l.breaker.fail(now, true, h.opts.Rand())
 		} else {
 			l.breaker.shut(now, openRefused)

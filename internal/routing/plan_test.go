@@ -307,6 +307,12 @@ func TestRefusedWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := NewHealth(Options{Rand: func() float64 { return 0 }})
 		run(t, h.Plan(Call{Routes: routes}), map[string][]string{"us-east-1": {"keys"}, "us-east-2": {"denied"}})
+		for range 10 { // however long they have been wrong
+			time.Sleep(openFirst)
+			if path, _, _ := run(t, h.Plan(Call{Routes: routes}), map[string][]string{"us-east-1": {"keys"}}); fmt.Sprint(path) != "[us-east-1]" {
+				t.Fatalf("after %v it went %v", openFirst, path)
+			}
+		}
 		time.Sleep(openFirst)
 		p := h.Plan(Call{Routes: routes})
 		if path, _, err := run(t, p, map[string][]string{"us-east-1": {"internal"}}); fmt.Sprint(path) != "[us-east-1]" || err == nil {

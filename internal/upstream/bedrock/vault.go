@@ -17,6 +17,7 @@ const (
 	renewBefore = 5 * time.Minute
 	renewAgain  = 30 * time.Second
 	renewWithin = 30 * time.Second
+	failsFor    = time.Second // a failure speaks for the next calls: one that tries six Regions asks once
 )
 
 // vault holds the credentials of one account. They are renewed in the background
@@ -30,6 +31,7 @@ type vault struct {
 	busy    chan struct{} // one renewal at a time; who holds it may touch failed
 	renewed atomic.Uint64 // renewals that are over
 	failed  error         // the last one did
+	since   time.Time     // when
 	timer   atomic.Pointer[time.Timer]
 	closed  atomic.Bool
 }
@@ -54,8 +56,8 @@ func (v *vault) get(ctx context.Context) (sigv4.Credentials, error) {
 }
 
 // renew gets new credentials, unless somebody else has by now: old is the key
-// that will not do. Who has waited for a renewal that failed has its error, so that
-// a service that hangs is not asked once for each call.
+// that will not do. Who has waited for a renewal that failed, or comes right behind it,
+// has its error, so that a service that hangs is not asked once for each try.
 func (v *vault) renew(ctx context.Context, old string) (_ sigv4.Credentials, err error) {
 	before := v.renewed.Load()
 	select {
@@ -67,11 +69,12 @@ func (v *vault) renew(ctx context.Context, old string) (_ sigv4.Credentials, err
 	if s := v.current.Load(); s != nil && s.AccessKeyID != old && (s.ends.IsZero() || v.now().Before(s.ends)) {
 		return s.Credentials, nil
 	}
-	if v.renewed.Load() != before && v.failed != nil {
+	if v.failed != nil && (v.renewed.Load() != before || v.now().Sub(v.since) < failsFor) {
 		return sigv4.Credentials{}, v.failed
 	}
 	defer func() {
 		if v.failed = err; err != nil {
+			v.since = v.now()
 			v.again(renewAgain)
 		}
 		v.renewed.Add(1)

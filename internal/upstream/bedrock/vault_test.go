@@ -77,7 +77,12 @@ func TestRenewingFails(t *testing.T) {
 		if _, err := v.get(t.Context()); err == nil {
 			t.Error("credentials that have ended were used")
 		}
+		before := p.calls.Load()
+		if _, err := v.get(t.Context()); err == nil || p.calls.Load() != before {
+			t.Errorf("the try in another Region asked again: %v", err)
+		}
 		p.fails.Store(false)
+		time.Sleep(failsFor)
 		if _, err := v.get(t.Context()); err != nil {
 			t.Errorf("when STS is back: %v", err)
 		}
@@ -132,6 +137,7 @@ func TestRenewingHangs(t *testing.T) {
 			t.Errorf("%d tries, %v", p.calls.Load(), took)
 		}
 		p.takes, p.life = 0, time.Hour
+		time.Sleep(failsFor)
 		if _, err := v.get(t.Context()); err != nil {
 			t.Errorf("when it is back: %v", err)
 		}
