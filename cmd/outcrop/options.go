@@ -10,6 +10,7 @@ import (
 
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/datadir"
+	"github.com/outcrop-dev/outcrop/internal/identity"
 	"github.com/outcrop-dev/outcrop/internal/recording"
 )
 
@@ -126,9 +127,19 @@ func (o *answerOptions) Validate() error {
 		return err
 	}
 	if _, ok := c.Partition(o.Region); !ok {
-		return misuse("--region: unknown Region %q%s", o.Region, near(o.Region, c.Regions()))
+		return misuse("--region: %s", unknownRegion(c, o.Region))
 	}
 	return nil
+}
+
+// unknownRegion is what is said of a Region that the catalog does not have. It may
+// be a new one: no call could be routed from there, since it is in no wall.
+func unknownRegion(c *catalog.Catalog, region string) string {
+	said := fmt.Sprintf("unknown Region %q%s", region, near(region, c.Regions()))
+	if identity.RegionName(region) {
+		said += below(fmt.Sprintf("this outcrop knows the Regions of %s; where a call from a newer one may go it cannot tell: that needs a newer outcrop", c.AsOf().Format(time.DateOnly)))
+	}
+	return said
 }
 
 // BeforeResolve gives the parse what the configuration file says.

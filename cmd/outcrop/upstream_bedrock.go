@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -101,7 +102,7 @@ func (o *wayOptions) fence(c *catalog.Catalog) (routing.Fence, error) {
 	for _, list := range [][]string{o.AllowRegions, o.DenyRegions} {
 		for _, region := range list {
 			if _, ok := c.Partition(region); !ok {
-				return routing.Fence{}, fmt.Errorf("unknown Region %q%s", region, near(region, c.Regions()))
+				return routing.Fence{}, errors.New(unknownRegion(c, region))
 			}
 		}
 	}
