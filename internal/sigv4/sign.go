@@ -40,10 +40,17 @@ type Signer struct{ keys derivedKeys }
 
 type keyScope struct{ secret, day, region, service string }
 
-// derivedKeys keeps what derive gives, which is the same for a day.
+// derivedKeys keeps what derive gives, which is the same for a day. It keeps no
+// secret: an access key may be deleted long before its place here is needed.
 type derivedKeys struct {
 	mu   sync.Mutex
-	keys map[keyScope][32]byte
+	keys map[keptScope][32]byte
+}
+
+// keptScope is a keyScope with the SHA-256 of its secret.
+type keptScope struct {
+	secret               [sha256.Size]byte
+	day, region, service string
 }
 
 // maxKeys: a signer for one server needs a handful, a verifier one for each of its
@@ -51,21 +58,23 @@ type derivedKeys struct {
 const maxKeys = 4096
 
 func (s *derivedKeys) of(k keyScope) [32]byte {
+	var buf [128]byte
+	kept := keptScope{sha256.Sum256(append(buf[:0], k.secret...)), k.day, k.region, k.service}
 	s.mu.Lock()
-	d, ok := s.keys[k]
+	d, ok := s.keys[kept]
 	s.mu.Unlock()
 	if ok {
 		return d
 	}
 	d = derive(k)
 	// The names are parts of longer strings, of requests.
-	k.day, k.region, k.service = strings.Clone(k.day), strings.Clone(k.region), strings.Clone(k.service)
+	kept.day, kept.region, kept.service = strings.Clone(k.day), strings.Clone(k.region), strings.Clone(k.service)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.keys == nil || len(s.keys) >= maxKeys {
-		s.keys = make(map[keyScope][32]byte)
+		s.keys = make(map[keptScope][32]byte)
 	}
-	s.keys[k] = d
+	s.keys[kept] = d
 	return d
 }
 

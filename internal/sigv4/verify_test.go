@@ -349,6 +349,21 @@ func TestKeyCache(t *testing.T) {
 	}
 }
 
+// What is kept of an access key is no secret of it: the key may be deleted.
+func TestKeyCacheHoldsNoSecret(t *testing.T) {
+	var s derivedKeys
+	k := keyScope{testCreds.SecretAccessKey, "20260102", "us-east-1", "bedrock"}
+	if first := s.of(k); s.of(k) != first || len(s.keys) != 1 {
+		t.Errorf("%d keys of one", len(s.keys))
+	}
+	if kept := fmt.Sprintf("%q", s.keys); strings.Contains(kept, k.secret[:20]) || !strings.Contains(kept, k.region) {
+		t.Errorf("kept: %s", kept)
+	}
+	if got := testing.AllocsPerRun(100, func() { s.of(k) }); got != 0 {
+		t.Errorf("%v allocations to find a key", got)
+	}
+}
+
 // A key that is kept proves nothing for another secret or Region.
 func TestVerifierKeepsKeysApart(t *testing.T) {
 	var v Verifier
