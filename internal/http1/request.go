@@ -42,18 +42,38 @@ func (r *Request) check() error {
 			return fmt.Errorf("http1: %q in a target", c)
 		}
 	}
+	all := 0
 	for name, values := range r.Header {
 		if !httpguts.ValidHeaderFieldName(name) || framing(name) {
-			return fmt.Errorf("http1: header %q cannot be sent", name)
+			return &HeaderError{name, "it may not be in a request"}
 		}
 		for _, v := range values {
-			if !httpguts.ValidHeaderFieldValue(v) {
-				return fmt.Errorf("http1: the value of header %s cannot be sent", name) // it may be a secret
+			all += len(name) + len(v)
+			switch {
+			case !httpguts.ValidHeaderFieldValue(v):
+				return &HeaderError{name, "its value has a character that may not be there"}
+			case len(name)+len(v) > maxHeader:
+				return &HeaderError{name, fmt.Sprintf("it is larger than %d bytes", maxHeader)}
+			case all > maxHeaders:
+				return &HeaderError{name, fmt.Sprintf("with it the headers are larger than %d bytes", maxHeaders)}
 			}
 		}
 	}
 	return nil
 }
+
+// What is larger, servers refuse, or hang up on.
+// Source: Elastic Load Balancing User Guide, quotas of Application Load Balancers.
+const (
+	maxHeader  = 16 << 10
+	maxHeaders = 64 << 10
+)
+
+// HeaderError is a header that cannot be sent. It says nothing of its value, which
+// may be a secret.
+type HeaderError struct{ Name, Why string }
+
+func (e *HeaderError) Error() string { return fmt.Sprintf("http1: header %q: %s", e.Name, e.Why) }
 
 // framing are the headers that say where a message ends and what becomes of its
 // connection.

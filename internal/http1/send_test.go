@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -99,7 +100,10 @@ func TestWrites(t *testing.T) {
 func TestRefusedRequests(t *testing.T) {
 	f := listen(t, false, func(p *peer) { t.Error("somebody called") })
 	c := f.open(t)
+	headers := 0
 	for name, change := range map[string]func(*Request){
+		"value, long":      func(r *Request) { r.Header["X-A"] = []string{strings.Repeat("a", maxHeader)} },
+		"values, long":     func(r *Request) { r.Header["X-A"] = slices.Repeat([]string{strings.Repeat("a", maxHeader/2)}, 9) },
 		"value":            func(r *Request) { r.Header["X-A"] = []string{"a\r\nX-B: c"} },
 		"value, LF":        func(r *Request) { r.Header["X-A"] = []string{"a\nX-B: c"} },
 		"value, NUL":       func(r *Request) { r.Header["X-A"] = []string{"a\x00"} },
@@ -132,9 +136,23 @@ func TestRefusedRequests(t *testing.T) {
 	} {
 		r := f.post("body")
 		change(r)
-		if _, sent, err := c.Do(t.Context(), r); err == nil || sent {
+		_, sent, err := c.Do(t.Context(), r)
+		if err == nil || sent {
 			t.Errorf("%s: sent %t, %v", name, sent, err)
 		}
+		if _, ok := errors.AsType[*HeaderError](err); ok {
+			headers++
+		}
+	}
+	if headers != 18 {
+		t.Errorf("%d of them are said to be a header's fault", headers)
+	}
+	r := f.post("body")
+	for i := range 8 {
+		r.Header[fmt.Sprint("X-", i)] = []string{strings.Repeat("a", maxHeader/2-8)}
+	}
+	if err := r.check(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -368,7 +368,11 @@ func (p *Plan) Failed(err error) {
 		l.breaker.leave()
 		p.fatal = err
 	case final:
-		l.breaker.ok()
+		if f.Unsent { // nobody there has said so
+			l.breaker.leave()
+		} else {
+			l.breaker.ok()
+		}
 		p.fatal = err
 	}
 }

@@ -325,6 +325,24 @@ func TestRefusedWays(t *testing.T) {
 	})
 }
 
+// Nor does a call that is refused before it is sent say that the way is good.
+func TestRefusedUnsent(t *testing.T) {
+	routes := routesTo(t, opus46, usRegions[0])
+	synctest.Test(t, func(t *testing.T) {
+		h := NewHealth(Options{})
+		for range 2 {
+			run(t, h.Plan(Call{Routes: routes, Once: true}), map[string][]string{"us-east-1": {"internal"}})
+			p := h.Plan(Call{Routes: routes})
+			p.Next()
+			p.Failed(messages.Errorf(messages.InvalidRequest, "A header.").WithCause(&Fault{Unsent: true}))
+		}
+		run(t, h.Plan(Call{Routes: routes, Once: true}), map[string][]string{"us-east-1": {"internal"}})
+		if s := h.Lanes()[0].State; s != Open {
+			t.Errorf("after three failures the way is %v", s)
+		}
+	})
+}
+
 // A client that leaves says nothing of the way.
 func TestClientLeft(t *testing.T) {
 	routes := routesTo(t, opus46, usRegions...)

@@ -144,9 +144,14 @@ func (u *Upstream) send(ctx context.Context, e *endpoint, acc *account, region s
 		}
 	}
 	resp, sent, err := u.client.Do(ctx, &req)
+	header, _ := errors.AsType[*http1.HeaderError](err)
 	switch {
 	case err == nil:
 		return resp, key, nil
+	case header != nil && !signers(header.Name):
+		return nil, "", refusal(messages.InvalidRequest, "The header %s cannot be sent to Amazon Bedrock: %s.", header.Name, header.Why)
+	case header != nil:
+		return nil, "", u.unsent(region, err, true)
 	case !sent:
 		return nil, "", u.unsent(region, err, false)
 	default:
@@ -154,6 +159,10 @@ func (u *Upstream) send(ctx context.Context, e *endpoint, acc *account, region s
 			WithCause(&routing.Fault{MayBill: true, Err: err})
 	}
 }
+
+// signers says that a header is made of this server's credentials; the others that
+// vary are made of the call.
+func signers(name string) bool { return name == "Authorization" || strings.HasPrefix(name, "X-Amz-") }
 
 // unsent is the error of an attempt that has not left this machine.
 func (u *Upstream) unsent(region string, err error, ours bool) error {

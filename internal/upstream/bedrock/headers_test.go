@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/outcrop-dev/outcrop/internal/messages"
 )
 
 // TestFrontHeaders: what AWS says beside its answer reaches the client, but what
@@ -66,5 +68,40 @@ func TestFrontHeaders(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A header that cannot be sent is its caller's fault, whether he has sent it or it
+// is made of his body; what is wrong with our own is not. No Region seems to be out
+// of reach for it.
+func TestFrontHeadersThatCannotBeSent(t *testing.T) {
+	f := openFront(t, playAWS(t, nil), func(o *Options) { o.NativeMessages = true })
+	var betas []string
+	for i := range 2000 {
+		betas = append(betas, fmt.Sprintf("beta-%d", i))
+	}
+	body := `{"model":"%m","max_tokens":5,"messages":[{"role":"user","content":"%s"}]}`
+	many := strings.Replace(body, "{", `{"anthropic_beta":["`+strings.Join(betas, `","`)+`"],`, 1)
+	for i, tt := range []struct {
+		body   string
+		header []string
+		status int
+		text   string
+	}{
+		{many, nil, 400, "The header Anthropic-Beta cannot be sent to Amazon Bedrock"},
+		{body, []string{"Baggage", strings.Repeat("a", 20_000)}, 400, "The header Baggage cannot be sent to Amazon Bedrock"},
+		{body, nil, 200, ""},
+	} {
+		s, err := f.ask(tell{path: "/anthropic/v1/messages", body: tt.body}, "us.anthropic.claude-opus-5", "us-east-1", fmt.Sprint(i), "hi", tt.header...)
+		if err != nil || s.status != tt.status || !strings.Contains(string(s.body), tt.text) || (len(f.seen(fmt.Sprint(i))) == 0) != (tt.text != "") {
+			t.Errorf("%d %s %v", s.status, s.body, err)
+		}
+	}
+	u := connect(t, serve(t, plain(answer1)), func(o *Options) {
+		o.Accounts = []Account{{Credentials: static{keyID, keySecret, "token\n"}}}
+	})
+	_, err := u.Send(t.Context(), route(t, opus46), request(t, helloBody, false))
+	if e := asError(t, err); e.Kind != messages.Unavailable || strings.Contains(err.Error(), "token\n") {
+		t.Errorf("a token of ours with a line's end: %v", err)
 	}
 }
