@@ -24,6 +24,7 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/datadir"
 	"github.com/outcrop-dev/outcrop/internal/document"
 	"github.com/outcrop-dev/outcrop/internal/gateway"
+	"github.com/outcrop-dev/outcrop/internal/heap"
 	"github.com/outcrop-dev/outcrop/internal/httpapi"
 	"github.com/outcrop-dev/outcrop/internal/identity"
 	"github.com/outcrop-dev/outcrop/internal/metrics"
@@ -92,6 +93,7 @@ func startServer(o *serveOptions, con console) (_ *server, err error) {
 			s.close()
 		}
 	}()
+	heap.Raise()
 	ln, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		if _, wrong := net.ResolveTCPAddr("tcp", o.Listen); wrong != nil {

@@ -5,6 +5,7 @@ package bedrock
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -17,7 +18,7 @@ func TestPassThroughAllocations(t *testing.T) {
 	client := &http.Transport{}
 	defer client.CloseIdleConnections()
 	for _, call := range passes {
-		if call.name == "stream-paced" { // it takes its time
+		if strings.HasPrefix(call.name, "stream-paced") { // it takes its time
 			continue
 		}
 		signed := m.sign(t, call.op, call.body)
