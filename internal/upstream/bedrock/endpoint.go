@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -132,9 +133,19 @@ func parseBase(template, region string) (*url.URL, error) {
 		return nil, fmt.Errorf("bedrock: endpoint %q is not an http or https URL", template)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("bedrock: endpoint %q is more than scheme, host and path", u.Redacted())
+	case strings.ContainsAny(u.Path, "{}"):
+		return nil, fmt.Errorf("bedrock: endpoint %q has a brace that is none of {region}'s", template)
+	case u.Hostname() == "" || !isPort(u.Port()):
+		return nil, fmt.Errorf("bedrock: endpoint %q has no host, or a port that cannot be", template)
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
 	return u, nil
+}
+
+// isPort: of net/url any digits are one.
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return s == "" || err == nil && n > 0
 }
 
 func regionName(s string) bool {

@@ -35,6 +35,10 @@ func TestEndpoints(t *testing.T) {
 		{"no Region at all", Endpoints{}, "evil.example/", catalog.Invoke, "!not the name"},
 		{"no scheme", Endpoints{Runtime: "proxy.example"}, "us-east-1", catalog.Invoke, "!http"},
 		{"a password", Endpoints{Runtime: "https://u:secret@proxy.example"}, "us-east-1", catalog.Invoke, "!more than"},
+		{"a password, and no such port", Endpoints{Runtime: "https://u:secret@proxy.example:70000"}, "us-east-1", catalog.Invoke, "!more than"},
+		{"no such port", Endpoints{Runtime: "https://proxy.example:70000"}, "us-east-1", catalog.Invoke, "!port"},
+		{"no host", Endpoints{Runtime: "https://:443"}, "us-east-1", catalog.Invoke, "!no host"},
+		{"another brace", Endpoints{Runtime: "https://proxy.example/{REGION}"}, "us-east-1", catalog.Invoke, "!brace"},
 		{"a query", Endpoints{Runtime: "https://proxy.example/?a=1"}, "us-east-1", catalog.Invoke, "!more than"},
 	}
 	for _, tt := range tests {
