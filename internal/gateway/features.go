@@ -353,6 +353,11 @@ func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error 
 			return messages.Errorf(messages.ModelRejected, "This model does not support assistant message prefill. The conversation must end with a user message.")
 		}
 		if _, err := m.CheckFeature(name, api); err != nil {
+			if at, tag := toolTag(body, "advisor_"); name == "advisor" && tag != "" {
+				// In the model's words: by them Claude Code knows to go on without it.
+				return messages.Errorf(messages.ModelRejected, "tools.%d: Input tag '%s' found using 'type' does not match any of the expected tags", at, tag).
+					WithHint("%s", messages.AsError(err).Message)
+			}
 			return err
 		}
 	}
@@ -374,6 +379,26 @@ func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error 
 		}
 	}
 	return nil
+}
+
+// toolTag finds the first tool whose type begins so; "": there is none.
+func toolTag(body *Body, prefix string) (at int, tag string) {
+	raw, _ := body.Get("tools")
+	tools, err := jsonspan.ScanArray(nil, raw)
+	if err != nil {
+		return 0, ""
+	}
+	for i, span := range tools {
+		members, err := jsonspan.Scan(nil, span.Value(raw), nil)
+		if err != nil {
+			continue // it has been looked at
+		}
+		kind, _ := members.Get("type")
+		if tag, err := stringOf(kind.Value(span.Value(raw))); err == nil && strings.HasPrefix(tag, prefix) {
+			return i, tag
+		}
+	}
+	return 0, ""
 }
 
 // neutralSampling says that the sampling members have the values that models

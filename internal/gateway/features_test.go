@@ -152,6 +152,9 @@ func refusedFor(err error, f catalog.Feature) bool {
 	if err == nil {
 		return false
 	}
+	if f.Name == "advisor" && strings.Contains(err.Error(), "Input tag 'advisor_") {
+		return true
+	}
 	if f.Name == "prefill" {
 		return strings.Contains(err.Error(), "does not support assistant message prefill")
 	}
@@ -346,5 +349,17 @@ func TestBetasOfOthers(t *testing.T) {
 	g.Policy.Strict = true
 	if e := refused(t, g, call); e.Kind != messages.ModelRejected || e.Message != "invalid beta flag" || e.Hint == "" {
 		t.Errorf("%+v", e)
+	}
+}
+
+// Claude Code goes on without its advisor where a refusal has the model's own words.
+func TestAdvisorIsRefusedInTheModelsWords(t *testing.T) {
+	g, _ := newGateway(t, &canned{})
+	m, _ := g.Catalog.Lookup("claude-opus-4-6")
+	head := ways[catalog.Messages]
+	err := g.checkFeatures(&head, bodyOf(t, json.RawMessage(`{"tools":[{"name":"a"},{"type":"advisor_20260301","name":"advisor"}],"messages":[]}`)), m)
+	if e := messages.AsError(err); e == nil || e.Kind != messages.ModelRejected || e.Hint == "" ||
+		e.Message != "tools.1: Input tag 'advisor_20260301' found using 'type' does not match any of the expected tags" {
+		t.Errorf("%v", err)
 	}
 }
