@@ -13,7 +13,6 @@ import (
 	"github.com/outcrop-dev/outcrop/internal/catalog"
 	"github.com/outcrop-dev/outcrop/internal/messages"
 	"github.com/outcrop-dev/outcrop/internal/routing"
-	bedrockup "github.com/outcrop-dev/outcrop/internal/upstream/bedrock"
 )
 
 type explainCmd struct {
@@ -67,7 +66,11 @@ func (c *explainCmd) Run(con console) error {
 	if err != nil {
 		return c.refused(con, err)
 	}
-	w := newWays(res, fence, c.Accounts)
+	with, err := c.Accounts.routed(cat)
+	if err != nil {
+		return misuse("%v", err)
+	}
+	w := newWays(res, fence, with)
 	if c.JSON {
 		err = con.writeJSON(newExplanation(w, c.Region))
 	} else {
@@ -87,12 +90,8 @@ type ways struct {
 	shut     []catalog.RuledOut  // those of the resolution too
 }
 
-func newWays(res *catalog.Resolution, fence routing.Fence, of accounts) ways {
-	var listed []routing.Account
-	for _, a := range of {
-		listed = append(listed, bedrockup.Account{Name: a.Name, Number: a.Number, Regions: a.Regions, Role: a.Role}.Routed())
-	}
-	routes, shut := routing.Routes(res, routing.Amazon(), fence, listed)
+func newWays(res *catalog.Resolution, fence routing.Fence, with []routing.Account) ways {
+	routes, shut := routing.Routes(res, routing.Amazon(), fence, with)
 	w := ways{Resolution: res, accounts: map[string][]string{}, shut: append(shut, res.RuledOut...)}
 	open := map[string]bool{}
 	for _, r := range routes {

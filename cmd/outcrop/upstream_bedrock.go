@@ -36,7 +36,7 @@ type wayOptions struct {
 	AllowRegions []string `placeholder:"REGION" help:"Call these Regions alone, and refuse what AWS could take elsewhere."`
 	DenyRegions  []string `placeholder:"REGION" help:"Never call these Regions, and refuse what AWS could take there."`
 	DenyGlobal   bool     `help:"Refuse global. ids."`
-	Accounts     accounts `placeholder:"JSON" help:"AWS accounts to call with, best as a list in outcrop.yaml: name, number, regions, role, external_id, key_env. Without it: the default AWS credentials."`
+	Accounts     accounts `placeholder:"JSON" help:"AWS accounts to call with, best as a list in outcrop.yaml: name, number, regions, role, external_id, key_env, allow_regions, deny_regions, deny_global. Without it: the default AWS credentials."`
 
 	BedrockMantleProfiles bool     `help:"Let a bare id of the bedrock-mantle surface go by a geographic profile where its Region has no other way to the model. Without it the call is refused: mantle itself stays in its Region."`
 	BedrockProfiles       profiles `placeholder:"JSON" help:"Application profiles and provisioned throughput in your AWS accounts that callers may name, best as a list in outcrop.yaml: arn, from (the model or profile that it was made from)."`
@@ -81,7 +81,7 @@ func (p profiles) table(c *catalog.Catalog) (func(arn string) (string, bool), er
 // Validate holds what names Regions, models and accounts to the catalog, so that
 // config check finds what is wrong.
 func (o *bedrockOptions) Validate() error {
-	if len(o.Quotas) == 0 && len(o.AllowRegions) == 0 && len(o.DenyRegions) == 0 && len(o.BedrockProfiles) == 0 {
+	if len(o.Quotas) == 0 && len(o.Accounts) == 0 && len(o.AllowRegions) == 0 && len(o.DenyRegions) == 0 && len(o.BedrockProfiles) == 0 {
 		return nil
 	}
 	c, err := catalog.Load()
@@ -94,19 +94,29 @@ func (o *bedrockOptions) Validate() error {
 	if _, err := o.BedrockProfiles.table(c); err != nil {
 		return err
 	}
+	if _, err := o.Accounts.routed(c); err != nil {
+		return err
+	}
 	_, err = o.Quotas.table(c, o.Accounts)
 	return err
 }
 
 func (o *wayOptions) fence(c *catalog.Catalog) (routing.Fence, error) {
-	for _, list := range [][]string{o.AllowRegions, o.DenyRegions} {
+	if err := knownRegions(c, o.AllowRegions, o.DenyRegions); err != nil {
+		return routing.Fence{}, err
+	}
+	return routing.NewFence(c, o.AllowRegions, o.DenyRegions, o.DenyGlobal)
+}
+
+func knownRegions(c *catalog.Catalog, lists ...[]string) error {
+	for _, list := range lists {
 		for _, region := range list {
 			if _, ok := c.Partition(region); !ok {
-				return routing.Fence{}, errors.New(unknownRegion(c, region))
+				return errors.New(unknownRegion(c, region))
 			}
 		}
 	}
-	return routing.NewFence(c, o.AllowRegions, o.DenyRegions, o.DenyGlobal)
+	return nil
 }
 
 // How long a stream may be silent: before its first content (a long prompt with
@@ -124,6 +134,10 @@ type account struct {
 	Role       string   `json:"role"`
 	ExternalID string   `json:"external_id"`
 	KeyEnv     string   `json:"key_env"` // variable that holds a Bedrock API key
+
+	AllowRegions []string `json:"allow_regions"`
+	DenyRegions  []string `json:"deny_regions"`
+	DenyGlobal   bool     `json:"deny_global"`
 }
 
 type accounts []account
@@ -131,6 +145,21 @@ type accounts []account
 // UnmarshalText reads the JSON that the configuration file's list becomes.
 func (a *accounts) UnmarshalText(text []byte) error {
 	return readEntries("accounts", text, (*[]account)(a))
+}
+
+// routed is what routing has to know of each account.
+func (a accounts) routed(c *catalog.Catalog) (out []routing.Account, err error) {
+	for i, one := range a {
+		r := bedrockup.Account{Name: one.Name, Number: one.Number, Regions: one.Regions, Role: one.Role}.Routed()
+		if err = knownRegions(c, one.Regions, one.AllowRegions, one.DenyRegions); err == nil {
+			r.Fence, err = routing.NewFence(c, one.AllowRegions, one.DenyRegions, one.DenyGlobal)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("accounts[%d]: %w", i, err)
+		}
+		out = append(out, r)
+	}
+	return out, nil
 }
 
 // payers are the accounts with their keys; none: the default AWS chain.
@@ -189,6 +218,11 @@ func (s *server) openBedrock(ctx context.Context, o *serveOptions, self netip.Ad
 		s.told = append(s.told, httpapi.TheirProfile(p))
 	}
 	s.Upstream, s.accounts, s.mantleHere = up, up.Accounts(), !o.BedrockMantleProfiles
+	if len(o.Accounts) > 0 {
+		if s.accounts, err = o.Accounts.routed(s.Catalog); err != nil {
+			return misuse("%v", err)
+		}
+	}
 	s.lanes = routing.NewHealth(routing.Options{Quota: quota, Patience: o.QuotaWait})
 	s.warm(up, o.Region)
 	return nil

@@ -84,6 +84,7 @@ type Account struct {
 	Name    string   // as records say it
 	Number  string   // twelve digits; "" where it is not known
 	Regions []string // where it may be used; none: everywhere
+	Fence   Fence    // what the operator permits it, within what he permits all
 }
 
 func (a Account) serves(c *catalog.Candidate, owner string) bool {
@@ -125,14 +126,20 @@ func Routes(res *catalog.Resolution, place Place, fence Fence, accounts []Accoun
 			continue
 		}
 		before := len(routes)
+		why = "no account may be used there"
 		for _, a := range accounts {
-			if a.serves(c, res.Account) {
-				r.account = a.Name
-				routes = append(routes, r)
+			if !a.serves(c, res.Account) {
+				continue
 			}
+			if no := a.Fence.forbids(c); no != "" {
+				why = "account " + a.Name + ": " + no
+				continue
+			}
+			r.account = a.Name
+			routes = append(routes, r)
 		}
 		if len(routes) == before {
-			out = append(out, catalog.RuledOut{ID: c.ID, Region: c.Region, Reason: "no account may be used there"})
+			out = append(out, catalog.RuledOut{ID: c.ID, Region: c.Region, Reason: why})
 		}
 	}
 	return routes, out

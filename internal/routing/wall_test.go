@@ -90,7 +90,7 @@ func TestNoRouteLeavesItsWall(t *testing.T) {
 		t.Fatal(err)
 	}
 	fences := map[string]Fence{"open": {}, "allow": fenced, "deny": denied, "allow, deny": fenced.Narrow(denied), "deny, allow": denied.Narrow(fenced), "allow, nested": Fence{}.Narrow(Fence{}.Narrow(fenced))}
-	accounts := []Account{{Name: "a"}, {Name: "b", Regions: []string{"us-east-1", "eu-west-1", "ap-northeast-1"}}}
+	accounts := []Account{{Name: "a"}, {Name: "b", Regions: []string{"us-east-1", "eu-west-1", "ap-northeast-1"}}, {Name: "denied", Fence: denied}}
 	policies := map[string]catalog.Policy{"": {}, "mantle": {Mantle: true}, "count": {Counts: true}, "strict": {Strict: true}, "own, called by ARN": {}, "theirs": {}}
 	type way struct{ id, region, wall, fence string }
 	seen, met := map[way]bool{}, map[string]int{}
@@ -196,7 +196,7 @@ func outside(route Route, wall catalog.Wall, region, fence string, fenced Fence)
 		return route.Region() + " is outside the wall"
 	case strings.Contains(fence, "allow") && (!route.Reach().Within(fenced.allow) || !fenced.allow.Contains(route.Region())):
 		return fmt.Sprintf("it leaves the fence: %s, reaching %q", route.Region(), route.Reach())
-	case strings.Contains(fence, "deny") && (route.Reach().Contains("us-west-2") || route.Reach().Anywhere() || route.Region() == "us-west-2"):
+	case (strings.Contains(fence, "deny") || route.Account() == "denied") && (route.Reach().Contains("us-west-2") || route.Reach().Anywhere() || route.Region() == "us-west-2"):
 		return fmt.Sprintf("it goes where it is denied: %s, reaching %q", route.Region(), route.Reach())
 	default:
 		return ""
@@ -290,6 +290,9 @@ func TestRoutes(t *testing.T) {
 		{"global denied", "global.anthropic.claude-opus-4-6-v1", "us-west-2", Amazon(), fence(nil, nil, true), nil, "", 0},
 		{"accounts", "us.anthropic.claude-opus-4-6-v1", "us-west-2", Amazon(), Fence{}, []Account{{Name: "a", Regions: []string{"us-east-1"}}, {Name: "b"}}, "us-west-2/b us-east-1/a us-east-1/b us-east-2/b", 4},
 		{"no account there", "us.anthropic.claude-opus-4-6-v1", "us-west-2", Amazon(), Fence{}, []Account{{Name: "a", Regions: []string{"eu-west-1"}}}, "", 0},
+		{"an account's own fence", "us.anthropic.claude-opus-4-6-v1", "us-west-2", Amazon(), Fence{}, []Account{{Name: "a", Fence: fence(nil, us[:1], false)}, {Name: "b"}}, "us-west-2/b us-east-1/b us-east-2/b", 3},
+		{"global denied to an account", "global.anthropic.claude-opus-4-6-v1", "us-west-2", Amazon(), Fence{}, []Account{{Name: "a", Fence: fence(nil, nil, true)}}, "", 0},
+		{"an account's fence widens nothing", "us.anthropic.claude-opus-4-6-v1", "us-west-2", Amazon(), fence(us[:2], nil, false), []Account{{Name: "a", Fence: fence(us, nil, false)}}, "", 0},
 		{"in its Region", "anthropic.claude-opus-4-6-v1", "eu-west-2", Amazon(), Fence{}, nil, "eu-west-2", 1},
 	}
 	for _, tt := range tests {
