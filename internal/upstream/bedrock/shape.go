@@ -30,6 +30,10 @@ func (u *Upstream) shape(route routing.Route, req gateway.Request) (*outgoing, e
 		return nil, err
 	}
 	out := &outgoing{api: api, id: route.ID(), stream: req.Stream, hops: req.Head.Hops, client: req.Forward}
+	if api == catalog.Mantle && req.Head.Options.GuardrailID != "" { // it would be ignored there
+		return nil, refusal(messages.InvalidRequest, "The guardrail %s cannot be honoured by bedrock-mantle.", req.Head.Options.GuardrailID).
+			WithHint("call the model through bedrock-runtime, or leave the guardrail out")
+	}
 	if api != catalog.Converse { // which has them in its body
 		if out.options, err = optionsOf(req.Head.Options); err != nil {
 			return nil, err

@@ -140,6 +140,21 @@ func TestShapeConverse(t *testing.T) {
 	}
 }
 
+// A guardrail that is ignored is worse than none; bedrock-mantle has none.
+func TestGuardrailAtMantle(t *testing.T) {
+	for _, mantle := range []bool{false, true} {
+		req, ref := request(t, helloBody, false), opus5
+		if mantle {
+			ref = "anthropic.claude-opus-5"
+		}
+		req.Head.Options = gateway.Options{GuardrailID: "gr-1", GuardrailVersion: "2"}
+		_, err := shaped(t, Options{}, ref, mantle, req)
+		if !mantle && err != nil || mantle && (err == nil || asError(t, err).Kind != messages.InvalidRequest) {
+			t.Errorf("mantle %t: %v", mantle, err)
+		}
+	}
+}
+
 func TestDrop(t *testing.T) {
 	tests := []struct{ in, path, want string }{
 		{`{"a":1,"b":2}`, "a", `{"b":2}`},
