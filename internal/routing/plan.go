@@ -344,7 +344,7 @@ func (p *Plan) Failed(err error) {
 	if f.Unsent {
 		p.sent--
 	}
-	t.again = now.Add(backoff(len(p.tries)-1, h.opts.Rand()))
+	t.again = now.Add(max(backoff(len(p.tries)-1, h.opts.Rand()), min(e.RetryAfter, heedLongest)))
 	home := t.Route == p.call.Routes[0]
 	t.why = judge(err, home)
 	switch t.why {

@@ -147,4 +147,17 @@ func TestRetryAfter(t *testing.T) {
 			})
 		}
 	}
+	// After a 503 it is this call that waits.
+	for told, want := range map[time.Duration]time.Duration{2 * time.Second: 2 * time.Second, 9 * time.Second: 0} {
+		synctest.Test(t, func(t *testing.T) {
+			start := time.Now()
+			p := NewHealth(Options{Patience: 3 * time.Second}).Plan(Call{Routes: routes})
+			p.Next()
+			p.Failed(&messages.Error{Kind: messages.Unavailable, Message: "No capacity.", RetryAfter: told})
+			path, _, err := run(t, p, nil)
+			if time.Since(start) != want || (len(path) == 1) != (want > 0) || want == 0 && messages.AsError(err).RetryAfter != told {
+				t.Errorf("told %v: after %v went %v, %v", told, time.Since(start), path, err)
+			}
+		})
+	}
 }
