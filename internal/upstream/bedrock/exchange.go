@@ -188,6 +188,7 @@ var (
 )
 
 func (u *Upstream) setHeader(h http.Header, e *endpoint, out *outgoing, client http.Header) error {
+	forward(h, client)
 	if u.opts.Hop != "" {
 		if slices.Contains(out.hops, u.opts.Hop) {
 			return errSelf
@@ -196,7 +197,6 @@ func (u *Upstream) setHeader(h http.Header, e *endpoint, out *outgoing, client h
 			h[headerHop] = []string{strings.Join(append(slices.Clip(out.hops), u.opts.Hop), ", ")}
 		}
 	}
-	forward(h, client)
 	for name, value := range out.options {
 		h[name] = []string{value}
 	}
@@ -246,8 +246,10 @@ func optionsOf(o gateway.Options) (map[string]string, error) {
 }
 
 // forward copies the request headers that may leave: an allow-list, so that no
-// key or cookie can. Versions and betas are shape's.
+// key or cookie can; nor what the client says is of its connection. Versions and
+// betas are shape's.
 func forward(dst, src http.Header) {
+	defer dropNamed(dst, src["Connection"])
 	for name, values := range src {
 		switch name {
 		case "Anthropic-Version", "Anthropic-Beta":
@@ -263,15 +265,20 @@ func forward(dst, src http.Header) {
 
 // passed is AWS's response header without what concerns one connection.
 func passed(h http.Header) http.Header {
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			h.Del(strings.TrimSpace(name))
-		}
-	}
+	dropNamed(h, h["Connection"])
 	for _, name := range []string{"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"} {
 		delete(h, name)
 	}
 	return h
+}
+
+// dropNamed deletes what a Connection header names.
+func dropNamed(h http.Header, connection []string) {
+	for _, line := range connection {
+		for name := range strings.SplitSeq(line, ",") {
+			h.Del(strings.TrimSpace(name))
+		}
+	}
 }
 
 func requestID(h http.Header) string {

@@ -185,6 +185,7 @@ func TestRequestHeaders(t *testing.T) {
 		"Content-Type": {"application/octet-stream"}, "Accept-Encoding": {"gzip"}, "User-Agent": {"me"}, "X-Amzn-Bedrock-Accept": {"*/*"},
 		"Anthropic-Beta": {"mcp-client-2025-11-20"}, "Anthropic-Version": {"2023-06-01"},
 		"Anthropic-Workspace": {"proj_1"}, "X-Amzn-Bedrock-New-Thing": {"yes"}, "Traceparent": {"00-abc"}, "Tracestate": {"a=b"}, "Baggage": {"k=v"},
+		"Connection": {"close, anthropic-hop, x-outcrop-hop, x-amzn-bedrock-trace"}, "Anthropic-Hop": {"1"},
 	}
 	f := serve(t, plain(answer1))
 	u := connect(t, f, func(o *Options) { o.Agent = "outcrop/test"; o.Hop = "hop-1" })
@@ -219,7 +220,7 @@ func TestRequestHeaders(t *testing.T) {
 	if !slices.Contains(got.Signed.SignedHeaders, "x-amzn-bedrock-request-metadata") {
 		t.Errorf("the metadata is not signed: %v", got.Signed.SignedHeaders)
 	}
-	if got := client["Traceparent"]; len(got) != 1 || len(client) != 21 {
+	if got := client["Traceparent"]; len(got) != 1 || len(client) != 23 {
 		t.Errorf("the client's header was changed: %v", client)
 	}
 }
