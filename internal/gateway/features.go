@@ -339,7 +339,7 @@ func (g *Gateway) checkCapabilities(body *Body) error {
 func (g *Gateway) checkFeatures(head *Head, body *Body, m *catalog.Model) error {
 	api := apiOf(head)
 	if head.Operation == bedrockapi.CountTokens && !g.estimates() && m.Feature("count_tokens", api).Level == catalog.No {
-		return messages.Errorf(messages.InvalidRequest, "The provided model doesn't support counting tokens.")
+		return errUncounted
 	}
 	used, err := g.detects().used(body, m, api, catalog.No)
 	if err != nil {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -331,6 +332,25 @@ func TestCountWhereThereIsNone(t *testing.T) {
 	body := strings.Replace(helloMessages, opus, "global.anthropic.claude-opus-4-7", 1)
 	if err := g.Do(t.Context(), newCall(bedrockapi.CountMessage, "", body), &paper{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// estimating is an upstream that can only estimate.
+type estimating struct{ canned }
+
+func (*estimating) CountTokens(context.Context, routing.Route, Request) (Counted, error) {
+	return Counted{Tokens: 7, Estimate: true}, nil
+}
+
+// Nor is a number of ours passed on under strict, whatever the surface.
+func TestNoEstimateUnderStrict(t *testing.T) {
+	for _, strict := range []bool{false, true} {
+		g, _ := newGateway(t, &estimating{})
+		g.Policy.Strict = strict
+		err := g.Do(t.Context(), newCall(bedrockapi.CountMessage, "", strings.Replace(helloMessages, opus, "us.anthropic.claude-opus-5", 1)), &paper{})
+		if strict != (err != nil) || strict && err.Error() != "The provided model doesn't support counting tokens." {
+			t.Errorf("strict %t: %v", strict, err)
+		}
 	}
 }
 

@@ -86,11 +86,17 @@ func (g *Gateway) send(ctx context.Context, route routing.Route, req Request) (S
 
 func (g *Gateway) count(ctx context.Context, route routing.Route, req Request) (Counted, error) {
 	if c, ok := g.Upstream.(Counter); ok {
-		return c.CountTokens(ctx, route, req)
+		counted, err := c.CountTokens(ctx, route, req)
+		if err == nil && counted.Estimate && g.Policy.Strict { // AWS does not estimate
+			return Counted{}, errUncounted
+		}
+		return counted, err
 	}
 	n, err := g.Upstream.Count(ctx, route, req)
 	return Counted{Tokens: n}, err
 }
+
+var errUncounted = messages.Errorf(messages.InvalidRequest, "The provided model doesn't support counting tokens.")
 
 // estimates says that a count of the model is estimated where AWS has none; AWS
 // itself refuses.
