@@ -144,24 +144,40 @@ func Committed(f *os.File) (end int64, torn bool, err error) {
 // the last whole one. From 0 it begins at the mark. Entries whose kind want
 // refuses are passed over unread: that another entry follows says that the writer
 // was done with them, and the last one is looked at.
+//
+// What follows need be no entry: a length that is read while it is written may
+// have some bytes of it and some of before, and lead into the middle of a payload.
+// So where the last one is torn the one before it has to be whole, or all that
+// were passed over are looked at.
 func (r *Reader) Walk(from int64, want func(kind byte) bool, seen func(Entry) error) (end int64, err error) {
-	end, passed, err := r.walk(from, want, seen)
-	if err != nil || passed == 0 {
+	end, over, err := r.walk(from, want, seen)
+	if err != nil || over.last == 0 {
 		return end, err
 	}
-	e, _, err := r.At(passed, nil)
-	if errors.Is(err, ErrTorn) {
-		return passed, nil
+	for _, at := range []int64{over.last, over.before} {
+		e, _, err := r.At(at, nil)
+		if !errors.Is(err, ErrTorn) {
+			return e.End(), err
+		}
 	}
-	return e.End(), err
+	end, _, err = r.walk(over.first, nil, func(e Entry) error {
+		if seen == nil || !want(e.Kind) {
+			return nil
+		}
+		return seen(e)
+	})
+	return end, err
 }
 
-// walk is Walk, but for the last entry: passed is its offset if it was passed
-// over.
-func (r *Reader) walk(from int64, want func(kind byte) bool, seen func(Entry) error) (end, passed int64, err error) {
+// over are the offsets of entries that were passed over after the last one that
+// was read; 0: there are none, or not so many.
+type over struct{ first, before, last int64 }
+
+// walk is Walk, but for what it has passed over at the end.
+func (r *Reader) walk(from int64, want func(kind byte) bool, seen func(Entry) error) (end int64, passed over, err error) {
 	if from == 0 {
 		if from, err = r.mark(); err != nil || from == 0 {
-			return 0, 0, err
+			return 0, over{}, err
 		}
 	}
 	in := bufio.NewReaderSize(io.NewSectionReader(r.at, from, 1<<62), 64<<10)
@@ -184,7 +200,10 @@ func (r *Reader) walk(from int64, want func(kind byte) bool, seen func(Entry) er
 			} else {
 				in.Reset(io.NewSectionReader(r.at, end+size, 1<<62))
 			}
-			passed, end = end, end+size
+			if passed.before, passed.last = passed.last, end; passed.first == 0 {
+				passed.first = end
+			}
+			end += size
 			continue
 		}
 		// Grown as the file has it, so that a torn length asks for no memory.
@@ -196,7 +215,7 @@ func (r *Reader) walk(from int64, want func(kind byte) bool, seen func(Entry) er
 		if !check(buf) {
 			return end, passed, nil
 		}
-		passed = 0
+		passed = over{}
 		if seen != nil {
 			if err := seen(Entry{Kind: buf[prefix], Payload: buf[prefix+1:], Offset: end, Length: size}); err != nil {
 				return end, passed, err
