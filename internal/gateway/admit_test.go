@@ -132,6 +132,28 @@ func TestLeftBeforeTheAnswer(t *testing.T) {
 	}
 }
 
+// Who leaves while a call waits for another way has used nothing: what was sent has
+// been refused.
+func TestLeftBetweenTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := limit.Limits{TokensPerMinute: 1_000_000, Day: 5e9}
+		ctx, leave := context.WithCancel(t.Context())
+		up := &watched{Upstream: &canned{capabilities: Capabilities{Bills: true}, send: messages.Errorf(messages.Throttled, "busy")}}
+		up.look = func() { time.AfterFunc(time.Nanosecond, leave) }
+		g, ring, call := limited(t, up, l)
+		g.Health = routing.NewHealth(routing.Options{Patience: time.Hour, Rand: func() float64 { return 1 }})
+		if err := g.Do(ctx, call(bedrockapi.InvokeModel, hello), &paper{}); !ClientGone(ctx, err) {
+			t.Fatal(err)
+		}
+		if got := g.state(l); got.Tokens != l.TokensPerMinute || got.Day != 0 {
+			t.Errorf("%+v", got)
+		}
+		if recs := ring.Records(); len(recs) != 1 || recs[0].Billed != 0 || recs[0].Estimated {
+			t.Errorf("%+v", recs)
+		}
+	})
+}
+
 func long(n int) Frame {
 	data := `{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"` + strings.Repeat("x", n) + `"}}`
 	return Frame{Event: messages.EventContentBlockDelta, Data: []byte(data)}

@@ -77,7 +77,7 @@ func (g *Gateway) Do(ctx context.Context, call *Call, w Writer) error {
 			}
 			t.plan.Close()
 		}
-		t.meter.left = t.route != nil && !t.head.count() && g.Upstream.Capabilities().Bills && t.meter.First.IsZero() && ClientGone(ctx, err)
+		t.meter.left = t.underWay() && !t.head.count() && g.Upstream.Capabilities().Bills && t.meter.First.IsZero() && ClientGone(ctx, err)
 		g.record(ctx, call, t, err)
 	}()
 	err = g.do(ctx, call, w, t)
@@ -102,7 +102,7 @@ func (g *Gateway) do(ctx context.Context, call *Call, w Writer, t *trail) error 
 	if err != nil {
 		return err
 	}
-	t.model, t.warnings = resolved.model, resolved.warnings
+	t.model, t.warnings, t.wall = resolved.model, resolved.warnings, resolved.routes[0].Wall().String()
 	allowed, err := g.allow(ctx, caller, head, resolved)
 	if err != nil {
 		return err
@@ -195,6 +195,16 @@ type trail struct {
 	begun      bool // the writer has
 	sent       bool // the status of the answer, at least
 	meter      Meter
+}
+
+// underWay says that a call is with the upstream: it has been asked, and has not
+// failed since.
+func (t *trail) underWay() bool {
+	if t.route == nil || t.plan == nil {
+		return t.route != nil
+	}
+	tries := t.plan.Tries()
+	return tries[len(tries)-1].Err == nil
 }
 
 func (g *Gateway) authenticate(call *Call) (identity.Caller, error) {

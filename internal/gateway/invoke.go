@@ -40,7 +40,6 @@ func (g *Gateway) routes(caller identity.Caller, head *Head, res *catalog.Resolu
 // invoke tries the routes in the order that routing gives, until one has content
 // or none is left. An upstream without Health has one try.
 func (g *Gateway) invoke(ctx context.Context, lease *Lease, req Request, t *trail) (Stream, error) {
-	t.wall = lease.grant.routes[0].Wall().String()
 	if g.Health == nil {
 		t.route = &lease.grant.routes[0]
 		return g.send(ctx, *t.route, req)
